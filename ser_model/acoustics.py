@@ -1,0 +1,128 @@
+"""Acoustic features as batched torch functions; every one equals its librosa counterpart clip by clip.
+
+Shapes are (batch, samples) for waveforms and (batch, frames, bins) for what is computed from them. A clip of
+`length` samples has `1 + length // hop_length` frames, centred on multiples of the hop, as in librosa. Items of a
+batch may differ in length: the caller passes the lengths, and nothing behind an item's end changes its values.
+"""
+
+import functools
+import math
+
+import torch
+from transformers.audio_utils import mel_filter_bank
+
+
+POWER_FLOOR = 1e-10  # librosa.power_to_db's amin: -100 dB
+DELTA_WIDTH = 9  # librosa.feature.delta's default window, in frames
+
+
+def length_mask(lengths: torch.Tensor, size: int) -> torch.Tensor:
+    """Boolean mask (batch, size), True at the positions before each item's length."""
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+@functools.lru_cache(maxsize=32)
+def hann_window(win_length: int, n_fft: int) -> torch.Tensor:
+    """Periodic Hann window of `win_length` samples, zero-padded on both sides to `n_fft`, float32 (n_fft,)."""
+    window = torch.hann_window(win_length, periodic=True)
+    left = (n_fft - win_length) // 2
+    return torch.nn.functional.pad(window, (left, n_fft - win_length - left))
+
+
+@functools.lru_cache(maxsize=32)
+def mel_filters(sampling_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> torch.Tensor:
+    """Slaney mel filters as in `librosa.filters.mel`, float32 (1 + n_fft // 2, n_mels)."""
+    filters = mel_filter_bank(
+        num_frequency_bins=1 + n_fft // 2,
+        num_mel_filters=n_mels,
+        min_frequency=fmin,
+        max_frequency=fmax,
+        sampling_rate=sampling_rate,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    return torch.from_numpy(filters).float()
+
+
+@functools.lru_cache(maxsize=32)
+def dct_matrix(n_mels: int, n_mfcc: int) -> torch.Tensor:
+    """Orthonormal DCT-II, float32 (n_mels, n_mfcc)."""
+    positions = torch.arange(n_mels, dtype=torch.float64) + 0.5
+    orders = torch.arange(n_mfcc, dtype=torch.float64)
+    matrix = torch.cos(math.pi / n_mels * positions[:, None] * orders) * math.sqrt(2.0 / n_mels)
+    matrix[:, 0] /= math.sqrt(2.0)
+    return matrix.float()
+
+
+def power_spectrogram(waveforms: torch.Tensor, n_fft: int, win_length: int, hop_length: int) -> torch.Tensor:
+    """Power spectrogram (batch, frames, 1 + n_fft // 2) of zero-padded, centred frames.
+
+    The samples behind an item's end must be zero. Framing and `rfft` are faster here than `torch.stft`.
+    """
+    padded = torch.nn.functional.pad(waveforms, (n_fft // 2, n_fft // 2))
+    frames = padded.unfold(-1, n_fft, hop_length) * hann_window(win_length, n_fft)
+    spectrum = torch.fft.rfft(frames)
+    return spectrum.real.square() + spectrum.imag.square()  # a quarter of the time of abs().square()
+
+
+def power_to_db(power: torch.Tensor) -> torch.Tensor:
+    """Decibels relative to 1, floored at -100 dB."""
+    return 10.0 * torch.log10(power.clamp(min=POWER_FLOOR))
+
+
+def clip_dynamic_range(decibels: torch.Tensor, mask: torch.Tensor, top_db: float) -> torch.Tensor:
+    """Raise all values of an item to at most `top_db` below its own maximum over valid frames.
+
+    Args:
+        decibels: (batch, frames, bins).
+        mask: boolean (batch, frames), True at valid frames.
+        top_db: dynamic range in dB.
+    """
+    peak = item_peak(decibels, mask)
+    return torch.maximum(decibels, peak - top_db)
+
+
+def item_peak(decibels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Maximum of each item over its valid frames and all bins, (batch, 1, 1)."""
+    return decibels.masked_fill(~mask[..., None], -math.inf).amax((1, 2), keepdim=True)
+
+
+def mfcc_from_log_mel(log_mel: torch.Tensor, n_mfcc: int) -> torch.Tensor:
+    """Cepstral coefficients (batch, frames, n_mfcc) of a log-mel spectrogram (batch, frames, n_mels) in dB.
+
+    Each frame's mean, which only the first coefficient sees, is left out of the product: near silence it would cost
+    float32 more than 1e-3 dB.
+    """
+    mean = log_mel.mean(-1, keepdim=True)
+    mfcc = (log_mel - mean) @ dct_matrix(log_mel.shape[-1], n_mfcc).to(log_mel)
+    mfcc[..., :1] += mean * math.sqrt(log_mel.shape[-1])
+    return mfcc
+
+
+@functools.lru_cache(maxsize=8)
+def delta_kernel(order: int) -> torch.Tensor:
+    """Savitzky-Golay kernel that `librosa.feature.delta` applies for the derivative of `order`, (DELTA_WIDTH,).
+
+    The least-squares polynomial of degree `order` over the window; its highest coefficient times order! is the
+    derivative.
+    """
+    offsets = torch.arange(DELTA_WIDTH, dtype=torch.float64) - DELTA_WIDTH // 2
+    powers = offsets[:, None] ** torch.arange(order + 1, dtype=torch.float64)
+    return (torch.linalg.pinv(powers)[order] * math.factorial(order)).float()
+
+
+def delta(features: torch.Tensor, lengths: torch.Tensor, order: int = 1) -> torch.Tensor:
+    """Local derivative in time, as `librosa.feature.delta(..., order=order, mode="nearest")`.
+
+    The first and the last valid frame are repeated beyond the edges, so that clips of any length have a derivative.
+
+    Args:
+        features: (batch, frames, bins).
+        lengths: valid frames of each item, (batch,).
+        order: 1 for velocity, 2 for acceleration.
+    """
+    half = DELTA_WIDTH // 2
+    positions = torch.arange(-half, features.shape[1] + half, device=features.device)
+    indices = positions.clamp(min=0).expand(len(features), -1).minimum(lengths[:, None] - 1)
+    repeated = features.gather(1, indices[..., None].expand(-1, -1, features.shape[-1]))
+    return repeated.unfold(1, DELTA_WIDTH, 1) @ delta_kernel(order).to(features)

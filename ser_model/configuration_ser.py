@@ -1,0 +1,90 @@
+"""Configuration of the speech emotion network: which layers it has, and what its outputs are called."""
+
+from dataclasses import field
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+POOLINGS = ("last", "mean", "attention", "attention_statistics")
+
+
+@strict
+class SERConfig(PreTrainedConfig):
+    r"""
+    Configuration of [`SERModel`] and [`SERForAudioClassification`]:
+    convolutions (optional) > LSTM layers > pooling over time > dense layers > logits.
+
+    Args:
+        feature_size (`int`, defaults to 40):
+            Features per frame that the extractor gives.
+        conv_channels (`list[int]`, defaults to none):
+            Output channels of each convolution over time, in front of the LSTM.
+        conv_kernel_sizes (`list[int]`):
+            Kernel size of each convolution, in frames; odd.
+        conv_strides (`list[int]`):
+            Stride of each convolution, in frames.
+        conv_dropout (`float`, defaults to 0.0):
+            Dropout behind each convolution.
+        lstm_sizes (`list[int]`, defaults to `[128, 64]`):
+            Units of each LSTM layer; of each direction where it is bidirectional.
+        lstm_bidirectional (`bool`, defaults to `False`):
+            Whether every LSTM layer reads the frames in both directions.
+        lstm_residual (`bool`, defaults to `False`):
+            Whether a layer's input is added to its output where the sizes agree.
+        lstm_dropout (`float`, defaults to 0.3):
+            Dropout behind each LSTM layer.
+        pooling (`str`, defaults to `"last"`):
+            One of `"last"` (the state after the whole utterance), `"mean"`, `"attention"`, and
+            `"attention_statistics"` (attentive mean and deviation, Okabe et al. 2018).
+        attention_heads (`int`, defaults to 1):
+            Heads of the attention; each pools all units with weights of its own.
+        dense_sizes (`list[int]`, defaults to `[64]`):
+            Units of the ReLU layers in front of the logits.
+        dense_dropout (`float`, defaults to 0.0):
+            Dropout behind each dense layer.
+        temperature (`float`, defaults to 1.0):
+            Divides the logits, so that probabilities are calibrated (Guo et al. 2017). Fitted on validation speakers.
+    """
+
+    model_type = "ser"
+
+    feature_size: int = 40
+    conv_channels: list[int] = field(default_factory=list)
+    conv_kernel_sizes: list[int] = field(default_factory=list)
+    conv_strides: list[int] = field(default_factory=list)
+    conv_dropout: float | int = 0.0
+    lstm_sizes: list[int] = field(default_factory=lambda: [128, 64])
+    lstm_bidirectional: bool = False
+    lstm_residual: bool = False
+    lstm_dropout: float | int = 0.3
+    pooling: str = "last"
+    attention_heads: int = 1
+    dense_sizes: list[int] = field(default_factory=lambda: [64])
+    dense_dropout: float | int = 0.0
+    temperature: float | int = 1.0
+
+    def validate_convolutions(self) -> None:
+        sizes = {len(self.conv_channels), len(self.conv_kernel_sizes), len(self.conv_strides)}
+        if len(sizes) > 1:
+            raise ValueError(
+                "conv_channels, conv_kernel_sizes and conv_strides need one entry for each convolution, got "
+                f"{self.conv_channels}, {self.conv_kernel_sizes} and {self.conv_strides}."
+            )
+        if any(kernel_size % 2 == 0 for kernel_size in self.conv_kernel_sizes):
+            raise ValueError(f"conv_kernel_sizes must be odd, got {self.conv_kernel_sizes}.")
+
+    def validate_lstm(self) -> None:
+        if not self.lstm_sizes:
+            raise ValueError("lstm_sizes is empty: give the units of at least one LSTM layer.")
+
+    def validate_pooling(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {self.pooling!r}.")
+
+    def validate_temperature(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature}.")
+
+
+__all__ = ["SERConfig"]

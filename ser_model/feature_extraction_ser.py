@@ -1,0 +1,217 @@
+"""From waveforms to the network's input: MFCC and other frame-wise features, padded, with their mask."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from transformers import BatchFeature
+from transformers.feature_extraction_sequence_utils import SequenceFeatureExtractor
+
+from .acoustics import (
+    clip_dynamic_range,
+    delta,
+    item_peak,
+    length_mask,
+    mel_filters,
+    mfcc_from_log_mel,
+    power_spectrogram,
+    power_to_db,
+)
+
+
+FEATURES = ("mfcc", "mfcc_delta", "mfcc_delta2", "log_mel")
+DB_REFERENCES = ("absolute", "peak")
+
+
+class SERFeatureExtractor(SequenceFeatureExtractor):
+    r"""
+    Turns mono waveforms into frame-wise features. MFCC equal `librosa.feature.mfcc` of each clip.
+
+    It works in two steps, so that training can store the first and augment between them: [`analyse`] gives the
+    log-mel spectrogram of each clip, [`compose`] makes the features of it.
+
+    Args:
+        feature_names (`list[str]`, defaults to `["mfcc"]`):
+            What to compute, in this order: `"mfcc"`, `"mfcc_delta"`, `"mfcc_delta2"`, `"log_mel"`.
+        sampling_rate (`int`, defaults to 16000):
+            Sampling rate of the waveforms in Hz.
+        n_mfcc (`int`, defaults to 40):
+            Cepstral coefficients per frame.
+        n_mels (`int`, defaults to 64):
+            Mel bands.
+        n_fft (`int`, defaults to 512):
+            Length of the Fourier transform in samples.
+        win_length (`int`, defaults to 400):
+            Length of the Hann window in samples.
+        hop_length (`int`, defaults to 160):
+            Step from frame to frame in samples.
+        fmin (`float`, defaults to 0.0), fmax (`float`, defaults to half the sampling rate):
+            Range of the mel bands in Hz.
+        top_db (`float`, defaults to 80.0):
+            Dynamic range of a clip in dB.
+        db_reference (`str`, defaults to `"absolute"`):
+            What 0 dB is: `"absolute"` keeps the level of the recording; `"peak"` is the clip's own maximum, which
+            makes the features independent of the recording's gain.
+        padding_value (`float`, defaults to 0.0):
+            Fills the frames behind an item's end; the mask tells them apart.
+    """
+
+    model_input_names = ["input_features", "attention_mask"]
+
+    def __init__(
+        self,
+        feature_names: Sequence[str] = ("mfcc",),
+        sampling_rate: int = 16000,
+        n_mfcc: int = 40,
+        n_mels: int = 64,
+        n_fft: int = 512,
+        win_length: int = 400,
+        hop_length: int = 160,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        top_db: float = 80.0,
+        db_reference: str = "absolute",
+        padding_value: float = 0.0,
+        **kwargs,
+    ):
+        unknown = [name for name in feature_names if name not in FEATURES]
+        if unknown or not feature_names:
+            raise ValueError(f"feature_names must be chosen from {', '.join(FEATURES)}; got {list(feature_names)}.")
+        if db_reference not in DB_REFERENCES:
+            raise ValueError(f"db_reference must be one of {', '.join(DB_REFERENCES)}; got {db_reference!r}.")
+        if n_mfcc > n_mels:
+            raise ValueError(f"n_mfcc ({n_mfcc}) cannot exceed n_mels ({n_mels}).")
+        if win_length > n_fft:
+            raise ValueError(f"win_length ({win_length}) cannot exceed n_fft ({n_fft}).")
+        self.feature_names = list(feature_names)
+        self.n_mfcc = n_mfcc
+        self.n_mels = n_mels
+        self.n_fft = n_fft
+        self.win_length = win_length
+        self.hop_length = hop_length
+        self.fmin = fmin
+        self.fmax = sampling_rate / 2 if fmax is None else fmax
+        self.top_db = top_db
+        self.db_reference = db_reference
+        feature_size = sum(n_mels if name == "log_mel" else n_mfcc for name in feature_names)
+        kwargs.pop("feature_size", None)  # stored in the JSON, but follows from the names
+        super().__init__(feature_size, sampling_rate, padding_value, **kwargs)
+
+    def __call__(
+        self,
+        raw_speech: np.ndarray | torch.Tensor | Sequence,
+        sampling_rate: int | None = None,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        truncation: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+    ) -> BatchFeature:
+        """
+        Features of one waveform or of a batch of them.
+
+        Args:
+            raw_speech: a mono waveform (samples,), or a list of such, as arrays, tensors or lists of floats.
+            sampling_rate: sampling rate of the waveforms in Hz; must be that of the extractor.
+            padding, max_length, truncation, pad_to_multiple_of: as in `SequenceFeatureExtractor.pad`, in frames.
+            return_attention_mask: return the mask; by default it is returned.
+            return_tensors: `"pt"` or `"np"`.
+
+        Returns:
+            `input_features`, float32 (batch, frames, feature_size), and `attention_mask`, int32 (batch, frames).
+
+        Raises:
+            ValueError: another sampling rate, more than one channel, an empty waveform, NaN or infinite samples.
+        """
+        if sampling_rate is not None and sampling_rate != self.sampling_rate:
+            raise ValueError(
+                f"{type(self).__name__} works at {self.sampling_rate} Hz, the audio has {sampling_rate} Hz: resample "
+                f'it first, for instance with `soxr.resample(audio, {sampling_rate}, {self.sampling_rate}, "HQ")`.'
+            )
+        features, lengths = self.compose(*self.analyse(as_waveforms(raw_speech)))
+        if padding in (True, "longest") and not (truncation or max_length or pad_to_multiple_of):
+            return self._padded(features, lengths, return_attention_mask, return_tensors)
+        items = [item[:length].numpy() for item, length in zip(features, lengths.tolist(), strict=True)]
+        return self.pad(
+            BatchFeature({"input_features": items}),
+            padding=padding,
+            max_length=max_length,
+            truncation=truncation,
+            pad_to_multiple_of=pad_to_multiple_of,
+            return_attention_mask=return_attention_mask,
+            return_tensors=return_tensors,
+        )
+
+    def _padded(
+        self,
+        features: torch.Tensor,
+        lengths: torch.Tensor,
+        return_attention_mask: bool | None,
+        return_tensors: str | None,
+    ) -> BatchFeature:
+        """The usual case, padded to the longest item, without the copies that `pad` makes."""
+        mask = length_mask(lengths, features.shape[1])
+        output = {"input_features": features.masked_fill(~mask[..., None], self.padding_value).numpy()}
+        if self.return_attention_mask if return_attention_mask is None else return_attention_mask:
+            output["attention_mask"] = mask.int().numpy()
+        return BatchFeature(output, tensor_type=return_tensors)
+
+    def analyse(self, waveforms: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-mel spectrogram in dB, (batch, frames, n_mels), and the number of frames of each item, (batch,).
+
+        Clip by clip, because the spectra of one clip stay in the processor's cache: half the time of a padded batch.
+        """
+        items = [self._log_mel(waveform) for waveform in waveforms]
+        lengths = torch.tensor([len(item) for item in items])
+        return torch.nn.utils.rnn.pad_sequence(items, batch_first=True), lengths
+
+    def _log_mel(self, waveform: torch.Tensor) -> torch.Tensor:
+        filters = mel_filters(self.sampling_rate, self.n_fft, self.n_mels, self.fmin, self.fmax)
+        power = power_spectrogram(waveform[None], self.n_fft, self.win_length, self.hop_length)
+        return power_to_db(power[0] @ filters)
+
+    def compose(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (batch, frames, feature_size) of a log-mel spectrogram as [`analyse`] gives it, and the lengths."""
+        mask = length_mask(lengths, log_mel.shape[1])
+        log_mel = clip_dynamic_range(log_mel, mask, self.top_db)
+        if self.db_reference == "peak":
+            log_mel = log_mel - item_peak(log_mel, mask)
+        mfcc = mfcc_from_log_mel(log_mel, self.n_mfcc)
+        return torch.cat([self._feature(name, log_mel, mfcc, lengths) for name in self.feature_names], -1), lengths
+
+    def _feature(self, name: str, log_mel: torch.Tensor, mfcc: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        match name:
+            case "mfcc":
+                return mfcc
+            case "mfcc_delta":
+                return delta(mfcc, lengths, order=1)
+            case "mfcc_delta2":
+                return delta(mfcc, lengths, order=2)
+            case "log_mel":
+                return log_mel
+
+
+def as_waveforms(raw_speech: np.ndarray | torch.Tensor | Sequence) -> list[torch.Tensor]:
+    """A list of checked float32 waveforms (samples,) from one waveform or several."""
+    is_batch = isinstance(raw_speech, list | tuple) and len(raw_speech) > 0 and not np.isscalar(raw_speech[0])
+    return [as_waveform(item) for item in (raw_speech if is_batch else [raw_speech])]
+
+
+def as_waveform(samples: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor:
+    """One checked float32 waveform (samples,)."""
+    waveform = torch.as_tensor(samples, dtype=torch.float32, device="cpu").detach()
+    if waveform.ndim != 1:
+        raise ValueError(
+            f"Expected mono waveforms of shape (samples,), got shape {tuple(waveform.shape)}: average the channels "
+            "first, and give several waveforms as a list."
+        )
+    if len(waveform) == 0:
+        raise ValueError("The waveform is empty: at least one sample is needed.")
+    # A sum is six times faster than isfinite on every sample, and finite only if all samples are.
+    if not waveform.sum().isfinite() and not waveform.isfinite().all():
+        raise ValueError("The waveform has NaN or infinite samples: clean it first.")
+    return waveform
+
+
+__all__ = ["SERFeatureExtractor"]
