@@ -18,6 +18,7 @@ here are the sockets, the log of requests, and the fixtures.
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,7 +62,7 @@ class HubServer:
     Attributes:
         user: name of the account that there is from the start; its repositories are `{user}/...`.
         token: the token of that account, which may write.
-        endpoint: `http://127.0.0.1:port`, known once started.
+        endpoint: `http://127.0.0.1:port`.
         requests: every request so far, oldest first.
         storage: the repositories and accounts.
     """
@@ -128,7 +129,7 @@ class HubServer:
             headers: more headers of that answer, such as `{"Retry-After": "0"}`.
             times: how many requests fail.
             after_bytes: how much passes before the failure: of the body of the request, in steps of 16 KiB, or of the
-                body of the answer, exactly, when the failure strikes the answer.
+                body of the answer, exactly, when a cut strikes the answer.
             method: concern only requests of this method, such as "PUT".
             in_answer: False strikes while the request arrives, and the server does nothing of what was asked; True
                 strikes the answer, when all is done but the client never learns it. By default False, for GET and
@@ -198,13 +199,11 @@ class HubRequestHandler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.received_bytes = 0
         fault = self.server.hub.take_fault(self.command, self.decoded_path)
-        try:
+        with suppress(ConnectionError):  # the client may go away at any time, as after a failure it does
             if fault is not None and not fault.strikes_answer(self.command):
                 self.fail_while_receiving(fault)
             else:
                 self.answer(fault)
-        except ConnectionError:
-            self.log_request_with(None)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = serve
 
@@ -258,6 +257,7 @@ class HubRequestHandler(BaseHTTPRequestHandler):
     def read_exactly(self, size: int) -> bytes:
         chunk = self.rfile.read(size)
         if len(chunk) < size:
+            self.log_request_with(None)
             raise ConnectionResetError(f"The client sent {len(chunk)} of {size} bytes")
         self.received_bytes += size
         return chunk

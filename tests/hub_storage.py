@@ -129,7 +129,8 @@ class Repository:
             raise HubError(404, "Entry not found", "EntryNotFound")
         return files[path]
 
-    def upload_mode(self, path: str, sample: bytes, size: int) -> str:
+    @staticmethod
+    def upload_mode(path: str, sample: bytes, size: int) -> str:
         """Whether a file travels within the commit ("regular") or ahead of it ("lfs"): large and binary files do."""
         by_name = PurePosixPath(path).suffix.removeprefix(".") in LARGE_FILE_SUFFIXES
         return "lfs" if by_name or b"\0" in sample or size >= LARGE_FILE_BYTES else "regular"
