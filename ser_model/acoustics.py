@@ -12,7 +12,8 @@ import torch
 from transformers.audio_utils import mel_filter_bank
 
 
-POWER_FLOOR = 1e-10  # librosa.power_to_db's amin: -100 dB
+FLOOR_DB = -100.0  # librosa.power_to_db's amin of 1e-10
+LOWEST_POWER = 1e-20  # keeps the logarithm finite, and faint recordings apart from silence
 DELTA_WIDTH = 9  # librosa.feature.delta's default window, in frames
 
 
@@ -66,8 +67,8 @@ def power_spectrogram(waveforms: torch.Tensor, n_fft: int, win_length: int, hop_
 
 
 def power_to_db(power: torch.Tensor) -> torch.Tensor:
-    """Decibels relative to 1, floored at -100 dB."""
-    return 10.0 * torch.log10(power.clamp(min=POWER_FLOOR))
+    """Decibels relative to 1."""
+    return 10.0 * torch.log10(power.clamp(min=LOWEST_POWER))
 
 
 def clip_dynamic_range(decibels: torch.Tensor, mask: torch.Tensor, top_db: float) -> torch.Tensor:

@@ -8,6 +8,7 @@ from transformers import BatchFeature
 from transformers.feature_extraction_sequence_utils import SequenceFeatureExtractor
 
 from .acoustics import (
+    FLOOR_DB,
     clip_dynamic_range,
     delta,
     item_peak,
@@ -129,12 +130,19 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
                 f"{type(self).__name__} works at {self.sampling_rate} Hz, the audio has {sampling_rate} Hz: resample "
                 f'it first, for instance with `soxr.resample(audio, {sampling_rate}, {self.sampling_rate}, "HQ")`.'
             )
-        features, lengths = self.compose(*self.analyse(as_waveforms(raw_speech)))
+        log_mel, lengths = self.analyse(as_waveforms(raw_speech))
+        batch = self.compose_batch(log_mel, lengths)
         if padding in (True, "longest") and not (truncation or max_length or pad_to_multiple_of):
-            return self._padded(features, lengths, return_attention_mask, return_tensors)
-        items = [item[:length].numpy() for item, length in zip(features, lengths.tolist(), strict=True)]
+            if not (self.return_attention_mask if return_attention_mask is None else return_attention_mask):
+                del batch["attention_mask"]
+            return (
+                batch
+                if return_tensors == "pt"
+                else BatchFeature({name: values.numpy() for name, values in batch.items()}, tensor_type=return_tensors)
+            )
+        items = zip(batch["input_features"], lengths.tolist(), strict=True)
         return self.pad(
-            BatchFeature({"input_features": items}),
+            BatchFeature({"input_features": [item[:length].numpy() for item, length in items]}),
             padding=padding,
             max_length=max_length,
             truncation=truncation,
@@ -142,20 +150,6 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             return_attention_mask=return_attention_mask,
             return_tensors=return_tensors,
         )
-
-    def _padded(
-        self,
-        features: torch.Tensor,
-        lengths: torch.Tensor,
-        return_attention_mask: bool | None,
-        return_tensors: str | None,
-    ) -> BatchFeature:
-        """The usual case, padded to the longest item, without the copies that `pad` makes."""
-        mask = length_mask(lengths, features.shape[1])
-        output = {"input_features": features.masked_fill(~mask[..., None], self.padding_value).numpy()}
-        if self.return_attention_mask if return_attention_mask is None else return_attention_mask:
-            output["attention_mask"] = mask.int().numpy()
-        return BatchFeature(output, tensor_type=return_tensors)
 
     def analyse(self, waveforms: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-mel spectrogram in dB, (batch, frames, n_mels), and the number of frames of each item, (batch,).
@@ -171,14 +165,20 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         power = power_spectrogram(waveform[None], self.n_fft, self.win_length, self.hop_length)
         return power_to_db(power[0] @ filters)
 
-    def compose(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (batch, frames, feature_size) of a log-mel spectrogram as [`analyse`] gives it, and the lengths."""
+    def compose_batch(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> BatchFeature:
+        """The network's input as tensors, `input_features` and `attention_mask`, of what [`analyse`] gives."""
         mask = length_mask(lengths, log_mel.shape[1])
-        log_mel = clip_dynamic_range(log_mel, mask, self.top_db)
+        features = self.compose(log_mel, lengths).masked_fill(~mask[..., None], self.padding_value)
+        return BatchFeature({"input_features": features, "attention_mask": mask.int()})
+
+    def compose(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Features (batch, frames, feature_size) of a log-mel spectrogram and lengths as [`analyse`] gives them."""
+        mask = length_mask(lengths, log_mel.shape[1])
         if self.db_reference == "peak":
             log_mel = log_mel - item_peak(log_mel, mask)
+        log_mel = clip_dynamic_range(log_mel.clamp(min=FLOOR_DB), mask, self.top_db)
         mfcc = mfcc_from_log_mel(log_mel, self.n_mfcc)
-        return torch.cat([self._feature(name, log_mel, mfcc, lengths) for name in self.feature_names], -1), lengths
+        return torch.cat([self._feature(name, log_mel, mfcc, lengths) for name in self.feature_names], -1)
 
     def _feature(self, name: str, log_mel: torch.Tensor, mfcc: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         match name:

@@ -82,7 +82,7 @@ def take_frames(hidden_states: torch.Tensor, positions: torch.Tensor) -> torch.T
 
 
 class Pooling(nn.Module):
-    """One vector for the utterance, and the attention if there is one; (batch, frames, units) -> (batch, output_size)."""
+    """One vector for each utterance, (batch, output_size), from (batch, frames, units); and the attention if any."""
 
     def __init__(self, config: SERConfig, input_size: int):
         super().__init__()

@@ -1,0 +1,134 @@
+"""Train and evaluate: `python -m train --help`."""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+
+EXAMPLES = """examples:
+  python -m train fit ravdess_lstm --corpora-root CORPORA --output runs/ravdess_lstm
+  python -m train fit ser_lstm --output runs/short --set training.num_train_epochs=3
+  python -m train evaluate ser_model/pretrained --corpora ravdess tess --output runs/evaluation
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 on success, 1 when something given is wrong."""
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        return options.run(options)
+    except (ValueError, OSError) as error:
+        if options.traceback:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fit = commands.add_parser("fit", help="train a recipe", description="Train a recipe, and test what came out.")
+    fit.add_argument("recipe", metavar="RECIPE", help="name of a recipe in train/recipes, or a YAML file")
+    fit.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the checkpoint goes")
+    fit.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the recipe: training.learning_rate=0.002",
+    )
+    fit.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    fit.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
+    fit.set_defaults(run=run_fit)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="test a checkpoint", description="Test a checkpoint on speakers that it never heard."
+    )
+    evaluate.add_argument("model", metavar="MODEL", help="folder of a checkpoint, or its id on the Hub")
+    evaluate.add_argument("--corpora", nargs="+", required=True, metavar="NAME", help="corpora to test on")
+    evaluate.add_argument(
+        "--split", default="test", choices=("train", "validation", "test", "all"), help="(default: test)"
+    )
+    evaluate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the figures go")
+    evaluate.set_defaults(run=run_evaluate)
+
+    for command in (fit, evaluate):
+        command.add_argument(
+            "--corpora-root",
+            type=Path,
+            default=os.environ.get("SER_CORPORA"),
+            metavar="DIR",
+            help="folder with a folder for each corpus (default: $SER_CORPORA)",
+        )
+        command.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return parser.parse_args(arguments)
+
+
+def run_fit(options: argparse.Namespace) -> int:
+    """Train, then test on the recipe's test utterances."""
+    from train.fit import fit, load_splits
+    from train.recipe import load_recipe
+    from train.report import report
+
+    recipe = load_recipe(options.recipe, options.set)
+    splits = load_splits(recipe, corpora_root(options), options.seed)
+    model = fit(recipe, splits, options.output, seed=options.seed, resume=options.resume)
+    if len(splits["test"]):
+        protocol = "speakers seen in training" if recipe.split == "random" else "speaker-disjoint"
+        report(
+            model,
+            recipe.feature_extractor(),
+            splits["test"],
+            options.output,
+            protocol=protocol,
+            split="test",
+            corpora_root=corpora_root(options),
+        )
+    print(f"The checkpoint is in {options.output}; try it: python -m ser_model CLIP --model {options.output}")
+    return 0
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """Test a checkpoint."""
+    from train.checkpoint import load_checkpoint
+    from train.corpora import load_corpora, official_split
+    from train.report import report
+
+    model, extractor, recipe = load_checkpoint(options.model)
+    labels = list(model.config.id2label.values())
+    dataset = load_corpora(options.corpora, corpora_root(options), labels=labels, label_map=recipe.label_map)
+    chosen = dataset if options.split == "all" else official_split(dataset)[options.split]
+    if not len(chosen):
+        raise ValueError(f"{', '.join(options.corpora)}: the split {options.split!r} has no clips; try --split all.")
+    report(
+        model,
+        extractor,
+        chosen,
+        options.output,
+        protocol="speaker-disjoint",
+        split=options.split,
+        corpora_root=corpora_root(options),
+    )
+    return 0
+
+
+def corpora_root(options: argparse.Namespace) -> Path:
+    """The folder with the corpora."""
+    if options.corpora_root is None:
+        raise ValueError("Where are the corpora? Give --corpora-root DIR, or set SER_CORPORA.")
+    return Path(options.corpora_root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""Augmentation of log-mel spectrograms in training: what another voice, room, microphone or speaking rate would do.
+
+Everything works on the extractor's first step (dB per mel band), where a filter is an addition, a longer vocal tract
+is a shift along the bands and noise is a sum of powers; it costs less than reading the clip. Random numbers come from
+torch's global generator, which the Trainer seeds, stores in checkpoints and restores.
+"""
+
+import math
+from dataclasses import dataclass, fields
+
+import torch
+
+from ser_model.acoustics import FLOOR_DB
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly to change a training clip; a strength of 0 switches a change off.
+
+    Args:
+        speed: largest change of the speaking rate, as a share (0.1: 0.9 to 1.1 times as fast).
+        vocal_tract: largest stretching of the frequency axis, as a share (Jaitly and Hinton 2013).
+        gain_db: largest change of the level in dB.
+        tilt_db: deviation in dB of a random smooth curve over the bands: another microphone or room.
+        noise_probability: share of the clips that get stationary noise of a random colour.
+        noise_snr_db: lowest signal-to-noise ratio in dB; the highest is 40.
+        telephone_probability: share of the clips that are cut to the telephone band, 300 to 3400 Hz.
+        reverberation_probability: share of the clips that get an exponentially decaying tail.
+        crop: largest share of a clip that is cut off, in random parts from start and end.
+        time_masks: number of masked stretches of frames (Park et al. 2019).
+        time_mask_frames: longest masked stretch, in frames.
+        frequency_masks: number of masked stretches of bands.
+        frequency_mask_bands: widest masked stretch, in bands.
+    """
+
+    speed: float = 0.0
+    vocal_tract: float = 0.0
+    gain_db: float = 0.0
+    tilt_db: float = 0.0
+    noise_probability: float = 0.0
+    noise_snr_db: float = 10.0
+    telephone_probability: float = 0.0
+    reverberation_probability: float = 0.0
+    crop: float = 0.0
+    time_masks: int = 0
+    time_mask_frames: int = 20
+    frequency_masks: int = 0
+    frequency_mask_bands: int = 8
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anything is changed."""
+        strengths = [entry.name for entry in fields(self) if entry.name not in RANGES]
+        return any(getattr(self, name) for name in strengths)
+
+    def __call__(self, log_mel: torch.Tensor, band_frequencies: torch.Tensor) -> torch.Tensor:
+        """A changed copy of a log-mel spectrogram (frames, bands) in dB.
+
+        Args:
+            log_mel: (frames, bands).
+            band_frequencies: centre of each band in Hz, (bands,).
+        """
+        log_mel = random_crop(log_mel, self.crop)
+        log_mel = warp(log_mel, 1 + symmetric(self.speed), 1 + symmetric(self.vocal_tract), band_frequencies)
+        if chance(self.reverberation_probability):
+            log_mel = add_reverberation(log_mel, decay_frames=float(5 + 45 * torch.rand(())))
+        log_mel = log_mel + random_curve(log_mel.shape[1], self.tilt_db) + symmetric(self.gain_db)
+        if chance(self.noise_probability):
+            snr = self.noise_snr_db + (HIGHEST_SNR_DB - self.noise_snr_db) * float(torch.rand(()))
+            log_mel = add_noise(log_mel, snr)
+        if chance(self.telephone_probability):
+            log_mel = limit_band(log_mel, band_frequencies, *TELEPHONE_BAND)
+        fill = log_mel.mean()
+        for _ in range(self.time_masks):
+            log_mel = mask_stretch(log_mel, 0, min(self.time_mask_frames, log_mel.shape[0] // 4), fill)
+        for _ in range(self.frequency_masks):
+            log_mel = mask_stretch(log_mel, 1, self.frequency_mask_bands, fill)
+        return log_mel
+
+
+RANGES = ("noise_snr_db", "time_mask_frames", "frequency_mask_bands")  # they act only with their probability or number
+HIGHEST_SNR_DB = 40.0
+TELEPHONE_BAND = (300.0, 3400.0)  # Hz
+
+
+def chance(probability: float) -> bool:
+    """True with the given probability."""
+    return probability > 0 and bool(torch.rand(()) < probability)
+
+
+def symmetric(limit: float) -> float:
+    """A number drawn evenly between -limit and limit."""
+    return limit * (2 * float(torch.rand(())) - 1) if limit else 0.0
+
+
+def random_crop(log_mel: torch.Tensor, share: float) -> torch.Tensor:
+    """Cut off up to `share` of the frames, a random part of them at the start and the rest at the end."""
+    removed = int(share * float(torch.rand(())) * len(log_mel)) if share else 0
+    start = int(torch.randint(removed + 1, ()))
+    return log_mel[start : len(log_mel) - (removed - start)]
+
+
+def warp(log_mel: torch.Tensor, speed: float, stretch: float, band_frequencies: torch.Tensor) -> torch.Tensor:
+    """Speak `speed` times as fast, through a vocal tract that moves frequencies by the factor `stretch`."""
+    if speed != 1:
+        frames = max(1, round(len(log_mel) / speed))
+        log_mel = interpolate(log_mel, torch.linspace(0, len(log_mel) - 1, frames), 0)
+    if stretch != 1:
+        positions = torch.searchsorted(band_frequencies, band_frequencies / stretch).clamp(
+            1, len(band_frequencies) - 1
+        )
+        lower, upper = band_frequencies[positions - 1], band_frequencies[positions]
+        log_mel = interpolate(log_mel, positions - 1 + (band_frequencies / stretch - lower) / (upper - lower), 1)
+    return log_mel
+
+
+def interpolate(values: torch.Tensor, positions: torch.Tensor, dim: int) -> torch.Tensor:
+    """Values at fractional positions along a dimension; beyond the ends the outermost value."""
+    positions = positions.clamp(0, values.shape[dim] - 1)
+    lower = positions.floor().long()
+    upper = (lower + 1).clamp(max=values.shape[dim] - 1)
+    weight = positions - lower
+    weight = weight[:, None] if dim == 0 else weight
+    return torch.lerp(values.index_select(dim, lower), values.index_select(dim, upper), weight)
+
+
+def random_curve(bands: int, deviation: float, terms: int = 4) -> torch.Tensor | float:
+    """A smooth random curve over the bands in dB, of the given standard deviation: a sum of a few cosines."""
+    if not deviation:
+        return 0.0
+    phases = math.pi * (torch.arange(bands) + 0.5) / bands * torch.arange(1, terms + 1)[:, None]
+    return (torch.randn(terms, 1) * phases.cos()).sum(0) * deviation * math.sqrt(2 / terms)
+
+
+def add_noise(log_mel: torch.Tensor, snr_db: float) -> torch.Tensor:
+    """Add stationary noise of a random smooth colour, `snr_db` below the clip's mean power."""
+    power = 10 ** (log_mel / 10)
+    noise = random_curve(log_mel.shape[1], 6.0) + torch.zeros(log_mel.shape[1])
+    noise_power = 10 ** (noise / 10)
+    noise_power = noise_power / noise_power.mean() * power.mean() * 10 ** (-snr_db / 10)
+    # Power in a band fluctuates from frame to frame; a log-normal factor of 2 dB comes near a mel band's.
+    fluctuation = 10 ** (0.2 * torch.randn(log_mel.shape))
+    return 10 * torch.log10(power + noise_power * fluctuation)
+
+
+def add_reverberation(log_mel: torch.Tensor, decay_frames: float, direct_share: float = 0.5) -> torch.Tensor:
+    """Let power ring on: each frame keeps its own and gets the sum of an exponentially decaying tail."""
+    power = 10 ** (log_mel / 10)
+    tail_length = min(len(power), int(3 * decay_frames))
+    tail = torch.exp(-torch.arange(tail_length) / decay_frames)
+    tail = (1 - direct_share) * tail / tail.sum()
+    padded = torch.nn.functional.pad(power.T[:, None], (tail_length - 1, 0))
+    late = torch.nn.functional.conv1d(padded, tail.flip(0)[None, None])[:, 0].T
+    return 10 * torch.log10(direct_share * power + late)
+
+
+def limit_band(log_mel: torch.Tensor, band_frequencies: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """Remove the bands outside a range in Hz."""
+    outside = (band_frequencies < low) | (band_frequencies > high)
+    return log_mel.masked_fill(outside, FLOOR_DB)
+
+
+def mask_stretch(log_mel: torch.Tensor, dim: int, longest: int, fill: torch.Tensor) -> torch.Tensor:
+    """Replace a random stretch of frames (dim 0) or bands (dim 1) by a value."""
+    width = int(torch.randint(min(longest, log_mel.shape[dim] - 1) + 1, ()))
+    start = int(torch.randint(log_mel.shape[dim] - width + 1, ()))
+    positions = torch.arange(log_mel.shape[dim])
+    masked = (positions >= start) & (positions < start + width)
+    return log_mel.masked_fill(masked[:, None] if dim == 0 else masked, float(fill))
