@@ -1,0 +1,1 @@
+"""From corpora to a published checkpoint: corpora, training, evaluation, publishing."""

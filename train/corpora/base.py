@@ -1,0 +1,148 @@
+"""What every corpus module is made of: the utterance, the description of a corpus, and the search for audio files."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+COMMON_LABELS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
+
+# Other spellings of the common names, as folders and tables of general corpora have them.
+LABEL_SYNONYMS = {
+    "anger": "angry",
+    "ang": "angry",
+    "disgusted": "disgust",
+    "dis": "disgust",
+    "fear": "fearful",
+    "fea": "fearful",
+    "happiness": "happy",
+    "joy": "happy",
+    "hap": "happy",
+    "neu": "neutral",
+    "sadness": "sad",
+    "surprise": "surprised",
+    "pleasant_surprise": "surprised",
+    "pleasant_surprised": "surprised",
+    "ps": "surprised",
+    "bored": "boredom",
+    "excitement": "excited",
+    "frustration": "frustrated",
+}
+
+# Lossless first: where a corpus comes with the same clips twice (CREMA-D's AudioWAV and AudioMP3), the first is taken.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+
+
+class CorpusError(ValueError):
+    """A corpus that cannot be found, read, labelled or split as asked; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One clip and what its corpus says of it.
+
+    Attributes:
+        path: absolute path of the audio file, not decoded here.
+        label: emotion that the speaker was asked to express, by its common name where there is one.
+        speaker: unique across corpora: the corpus' name, a hyphen, the corpus' own name of the speaker ("ravdess-08").
+        sex: "female", "male" or "unknown".
+        corpus: name of the corpus, without a hyphen.
+        language: ISO 639-1 code, or "unknown".
+        intensity: as the corpus names it, or "".
+        sentence: the corpus' own code of what was said, or "". Equal codes in one corpus mean equal words.
+    """
+
+    path: str
+    label: str
+    speaker: str
+    sex: str
+    corpus: str
+    language: str
+    intensity: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Description of a corpus, and the one function that understands it: `parse` (one clip) or `read` (a folder).
+
+    Attributes:
+        name: key in the registry, without a hyphen.
+        title: name for messages and tables.
+        language: ISO 639-1 code, or "unknown".
+        licence: short name of the licence of the recordings.
+        homepage: where the corpus comes from.
+        labels: the corpus' own code of an emotion -> common name.
+        speakers: every speaker of the complete corpus -> sex.
+        clips: number of clips of the complete corpus that carry one of `labels`, or None when not known.
+        folders: usual names of its folder beside `name`; case, spaces and punctuation do not matter.
+        example: the name of one of its files, for messages.
+        speaker_title: how a message names a speaker, "{}" standing for the part of the name after the hyphen.
+        parse: from the path of an audio file to its utterance, or to None where it is no clip of this corpus.
+        read: from the folder of the corpus to all its utterances, for a corpus whose labels are not in its file names.
+    """
+
+    name: str
+    title: str
+    language: str
+    licence: str
+    homepage: str
+    labels: Mapping[str, str]
+    speakers: Mapping[str, str]
+    clips: int | None
+    example: str
+    folders: tuple[str, ...] = ()
+    speaker_title: str = "speaker {}"
+    parse: Callable[[Path], Utterance | None] | None = None
+    read: Callable[[Path], Iterable[Utterance]] | None = None
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """All audio files below a folder by their suffix: lossless formats first, then by relative path."""
+    files = files_below(folder, AUDIO_SUFFIXES)
+    return sorted(files, key=lambda path: (AUDIO_SUFFIXES.index(path.suffix.lower()), relative(path, folder)))
+
+
+def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """All files below a folder whose names end so, by relative path.
+
+    Links to folders are followed once each; hidden files are left out, among them the "._" companions that macOS
+    writes beside every file of an archive.
+    """
+    found, seen = [], set()
+    for directory, subdirectories, names in os.walk(folder, followlinks=True):
+        subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
+        if os.path.realpath(directory) in seen:
+            subdirectories.clear()
+            continue
+        seen.add(os.path.realpath(directory))
+        found += [Path(directory, name) for name in names if has_suffix(name, suffixes)]
+    return sorted(found, key=lambda path: relative(path, folder))
+
+
+def has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file of this name is not hidden and ends with one of the suffixes, in any case of letters."""
+    return not name.startswith(".") and name.lower().endswith(suffixes)
+
+
+def relative(path: Path | str, folder: Path) -> str:
+    """Path below a folder with forward slashes: the key that rows are sorted by, the same on every machine."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def common_name(label: str) -> str:
+    """Common name of an emotion: "Anger" -> "angry"; a name that is not known is returned in lower case."""
+    plain = re.sub(r"[\s-]+", "_", label.strip().lower())
+    return LABEL_SYNONYMS.get(plain, plain)
+
+
+def ordered_labels(labels: Iterable[str]) -> list[str]:
+    """Labels without repetition, the common ones first, each part in alphabetical order."""
+    return sorted(set(labels), key=lambda label: (label not in COMMON_LABELS, label))
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1,440 clips", "1 clip"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,56 @@
+"""The corpora by name: a new one is a module with a `CORPUS` and one line here."""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from train.corpora import ased, crema_d, emodb, iemocap, ravdess, savee, tess
+from train.corpora.base import Corpus, CorpusError
+from train.corpora.folders import folder_corpus
+from train.corpora.tables import table_corpus
+
+
+CORPORA: Mapping[str, Corpus] = {
+    module.CORPUS.name: module.CORPUS for module in (ravdess, tess, crema_d, savee, iemocap, emodb, ased)
+}
+
+GENERAL_CORPORA = {"folder": folder_corpus, "table": table_corpus}
+
+
+def get_corpus(name: str) -> Corpus:
+    """Corpus of the registry by its name.
+
+    Raises:
+        CorpusError: no corpus has this name; the message gives the nearest one and all of them.
+    """
+    if name not in CORPORA:
+        raise CorpusError(unknown_name("corpus", name, [*CORPORA, "folder:PATH", "table:PATH"]))
+    return CORPORA[name]
+
+
+def general_corpus(name: str, corpora_root: Path) -> tuple[Corpus, Path] | None:
+    """Corpus and place of `folder:PATH` or `table:PATH`, or None where the name is neither.
+
+    A relative path is looked for in the working directory, then below the root of the corpora.
+    """
+    kind, _, place = name.partition(":")
+    if kind not in GENERAL_CORPORA or not place:
+        return None
+    path = Path(place).expanduser()
+    path = Path(os.path.abspath(path if path.exists() else corpora_root / path))
+    corpus = GENERAL_CORPORA[kind](path)
+    if corpus.name in CORPORA:
+        raise CorpusError(
+            f"{name}: the name {corpus.name!r} belongs to {CORPORA[corpus.name].title}. Use {corpus.name!r} itself, "
+            f"or rename the {kind}."
+        )
+    return corpus, path
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Message for a name that is not known: the nearest one and all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}.{hint} Accepted are {', '.join(known)}."
