@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ TRAINING_DEFAULTS = {
     "remove_unused_columns": False,  # the collator needs them
     "label_names": ["labels"],
     "report_to": "none",
+    "dataloader_pin_memory": torch.cuda.is_available(),
 }
 
 
@@ -70,20 +71,22 @@ class SERTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def get_eval_dataloader(self, *args, **kwargs):  # noqa: ANN201 (as the Trainer's)
-        with self._evaluation_collator():
+        with self._evaluation_settings():
             return super().get_eval_dataloader(*args, **kwargs)
 
     def get_test_dataloader(self, *args, **kwargs):  # noqa: ANN201 (as the Trainer's)
-        with self._evaluation_collator():
+        with self._evaluation_settings():
             return super().get_test_dataloader(*args, **kwargs)
 
     @contextmanager
-    def _evaluation_collator(self):
-        training_collator, self.data_collator = self.data_collator, self.eval_collator
+    def _evaluation_settings(self) -> Iterator[None]:
+        """No augmentation, and the rows in their order: sampling by length would shuffle the predictions as well."""
+        training = self.data_collator, self.args.train_sampling_strategy
+        self.data_collator, self.args.train_sampling_strategy = self.eval_collator, "random"
         try:
             yield
         finally:
-            self.data_collator = training_collator
+            self.data_collator, self.args.train_sampling_strategy = training
 
 
 def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> DatasetDict:

@@ -1,0 +1,33 @@
+# Two commands do all the set-up: `make app` serves the page, `make test` runs the tests.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+# One OpenMP thread: several processes with two each on two cores stall one another.
+export OMP_NUM_THREADS ?= 1
+export GRADIO_ANALYTICS_ENABLED := False
+
+.PHONY: app test lint bench
+
+app: $(VENV)/app.installed
+	HF_HUB_OFFLINE=1 $(BIN)/python app.py
+
+test: $(VENV)/dev.installed lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/dev.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+bench: $(VENV)/dev.installed
+	$(BIN)/python -m benchmarks
+
+$(VENV)/app.installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/dev.installed: requirements.txt requirements-train.txt requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r requirements-dev.txt
+	touch $@ $(VENV)/app.installed
