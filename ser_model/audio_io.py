@@ -1,0 +1,359 @@
+"""Decodes what people hand in (a file, bytes, an array) to the one form that the model takes: mono float32 at 16 kHz.
+
+file or bytes > soundfile, or the ffmpeg program for what soundfile cannot open > mono > soxr > checked samples
+"""
+
+import io
+import math
+import numbers
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+
+SAMPLING_RATE = 16000  # Hz
+MAX_DURATION = 3600.0  # seconds
+MIN_INPUT_RATE, MAX_INPUT_RATE = 1000, 768000  # Hz
+MAX_CHANNELS = 64
+MAX_PEAK = 100.0  # 40 dB above full scale; more is a recording in integer units that was converted to float
+BLOCK_FRAMES = 1 << 20  # decoded at a time
+SMALLEST_BLOCK_FRAMES = 1 << 12  # how closely the damaged end of a file is approached
+
+# Containers that ffmpeg may open, by the names of its demuxers. Playlists and anything else that points to further
+# files or addresses stay out, because recordings come from strangers.
+FFMPEG_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,webm,wv"
+)
+SOUNDFILE_FORMATS = "wav, flac, ogg, opus, mp3 or aiff"
+FFMPEG_ADVICE = (
+    f"give a file in {SOUNDFILE_FORMATS}; for m4a, aac, webm, wma, amr or video install the program ffmpeg (apt "
+    "install ffmpeg, brew install ffmpeg, or winget install ffmpeg)"
+)
+
+AudioInput = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | np.ndarray | list | tuple | Mapping
+Blocks = Iterable[np.ndarray]  # decoded pieces, float32 (frames, channels) or (frames,)
+
+
+class AudioError(ValueError):
+    """A recording that cannot be used; the message says what was given and what is accepted."""
+
+
+def load_audio(
+    audio: AudioInput,
+    *,
+    sampling_rate: int | None = None,
+    target_rate: int = SAMPLING_RATE,
+    max_duration: float = MAX_DURATION,
+) -> np.ndarray:
+    """
+    Decode a recording, average its channels and resample it. The level is kept.
+
+    Args:
+        audio: one of
+            a path to a file, or its content as bytes or as a binary file object (read from its position, left open):
+            wav, flac, ogg, opus, mp3 and aiff, and whatever ffmpeg reads where that program is installed;
+            an array, a tensor or a list of samples, (samples,), (channels, samples) or (samples, channels), floats
+            within -1 to 1 or integers of up to 32 bits, which are scaled by the range of their type;
+            a pair (sampling_rate, array) as gradio gives, or {"array": ..., "sampling_rate": ...} as datasets gives.
+        sampling_rate: of an array, in Hz. A file knows its own, and this is ignored.
+        target_rate: sampling rate of the result in Hz.
+        max_duration: longest accepted recording in seconds.
+
+    Returns:
+        Mono waveform, float32 (samples,) at `target_rate`.
+
+    Raises:
+        AudioError: no such file, nothing in it that can be decoded, no samples, NaN or infinite samples, too long, an
+            array of a wrong type or shape, or without a sampling rate.
+    """
+    if isinstance(audio, str | os.PathLike):
+        return decode_file(os.fspath(audio), target_rate, max_duration)
+    if isinstance(audio, bytes | bytearray | memoryview):
+        return decode_stream(io.BytesIO(audio), "the given data", target_rate, max_duration)
+    if hasattr(audio, "read"):
+        return decode_stream(in_memory(audio), "the given file object", target_rate, max_duration)
+    if isinstance(audio, Mapping):
+        audio, sampling_rate = from_mapping(audio)
+    elif is_rate_and_array(audio):
+        sampling_rate, audio = audio
+    samples = as_array(audio)
+    if sampling_rate is None:
+        raise AudioError(f"An array of shape {samples.shape} needs its sampling rate in Hz, as sampling_rate=44100.")
+    rate = checked_rate(sampling_rate, "the array")
+    check_duration(len(samples) / rate, max_duration, "The array")
+    return collect(array_blocks(samples), rate, target_rate, max_duration, "the array")
+
+
+def decode_file(path: str, target_rate: int, max_duration: float) -> np.ndarray:
+    """Decode the file at `path`; arguments and result as in `load_audio`."""
+    name = repr(path)
+    if not os.path.exists(path):
+        raise AudioError(f"There is no file {name}: check the path.")
+    if os.path.isdir(path):
+        raise AudioError(f"{name} is a folder: give the path of one recording.")
+    try:
+        with open(path, "rb") as stream:
+            return decode_stream(in_memory(stream), name, target_rate, max_duration)
+    except OSError as error:
+        raise AudioError(f"{name} cannot be read: {error.strerror or error}.") from error
+
+
+def decode_stream(stream: BinaryIO, name: str, target_rate: int, max_duration: float) -> np.ndarray:
+    """Decode an open, seekable binary stream; `name` is what messages call it."""
+    start = stream.tell()
+    if not stream.read(1):
+        raise AudioError(f"{sentence(name)} is empty: there is nothing to decode.")
+    stream.seek(start)
+    try:
+        file = soundfile.SoundFile(stream)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
+        stream.seek(start)
+        return decode_by_ffmpeg(stream, name, target_rate, max_duration, cause=error)
+    with file:
+        rate = checked_rate(file.samplerate, name)
+        check_duration(file.frames / rate, max_duration, name)
+        return collect(file_blocks(file), rate, target_rate, max_duration, name)
+
+
+def file_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """Samples of an open file block by block, float32 (frames, channels), up to where it is damaged or cut off."""
+    size = BLOCK_FRAMES
+    position = 0
+    while True:
+        try:
+            file.seek(position)
+            block = file.read(size, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            # The block reaches into the damage: approach it in smaller steps.
+            if size <= SMALLEST_BLOCK_FRAMES:
+                return
+            size //= 2
+            continue
+        if len(block) == 0:
+            return
+        position += len(block)
+        yield block
+
+
+def decode_by_ffmpeg(
+    stream: BinaryIO, name: str, target_rate: int, max_duration: float, cause: Exception
+) -> np.ndarray:
+    """Decode with the ffmpeg program what soundfile could not open; `cause` is why it could not."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise AudioError(f"{sentence(name)} cannot be decoded: {FFMPEG_ADVICE}.") from cause
+    with tempfile.TemporaryDirectory(prefix="ser-") as folder:
+        # A copy, because m4a and mp4 cannot be read from a pipe, and a name that is no option and no address.
+        path = Path(folder, "recording")
+        with path.open("wb") as copy:
+            shutil.copyfileobj(stream, copy)
+        with Path(folder, "messages").open("w+b") as messages:
+            command = ffmpeg_command(program, path, max_duration)
+            with subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages
+            ) as process:
+                try:
+                    return collect_au(process.stdout, name, target_rate, max_duration, messages)
+                finally:
+                    process.kill()
+
+
+def ffmpeg_command(program: str, path: Path, max_duration: float) -> list[str]:
+    """Arguments that write the first audio stream of a file to the standard output, as an AU stream of floats."""
+    return [
+        *(program, "-nostdin", "-v", "error"),
+        *("-protocol_whitelist", "file", "-format_whitelist", FFMPEG_FORMATS),
+        *("-i", f"file:{path}", "-map", "0:a:0", "-t", str(max_duration + 1)),
+        *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),
+    ]
+
+
+def collect_au(stream: BinaryIO, name: str, target_rate: int, max_duration: float, messages: BinaryIO) -> np.ndarray:
+    """Samples of an AU stream: a big-endian header that tells rate and channels, then the samples."""
+    header = stream.read(24)
+    if len(header) < 24:
+        raise AudioError(undecodable(name, messages))
+    magic, offset, _size, _encoding, rate, channels = struct.unpack(">4s5I", header)
+    if magic != b".snd":
+        raise AudioError(undecodable(name, messages))
+    stream.read(offset - len(header))
+    checked_rate(rate, name)
+    return collect(au_blocks(stream, channels), rate, target_rate, max_duration, name)
+
+
+def au_blocks(stream: BinaryIO, channels: int) -> Iterator[np.ndarray]:
+    """Big-endian floats of a stream block by block, float32 (frames, channels)."""
+    frame_bytes = 4 * channels
+    while content := stream.read(BLOCK_FRAMES * frame_bytes):
+        whole = len(content) // frame_bytes * frame_bytes
+        yield np.frombuffer(content[:whole], ">f4").astype(np.float32).reshape(-1, channels)
+
+
+def undecodable(name: str, messages: BinaryIO) -> str:
+    """What to say of a recording that neither soundfile nor ffmpeg could decode."""
+    messages.seek(0)
+    lines = messages.read().decode(errors="replace").strip().splitlines()
+    if any("matches no streams" in line for line in lines):
+        return f"{sentence(name)} has no audio stream: give a recording with sound."
+    said = f" (ffmpeg says: {lines[-1].rpartition(': ')[2]})" if lines else ""
+    return (
+        f"{sentence(name)} is no recording, or a damaged one{said}: give a file in {SOUNDFILE_FORMATS}, or another "
+        "format that ffmpeg reads."
+    )
+
+
+def in_memory(stream: BinaryIO) -> BinaryIO:
+    """The stream itself if one can seek in it, else its content in memory."""
+    if not isinstance(stream.read(0), bytes):
+        raise AudioError('The given file object gives text: open the file in binary mode, as open(path, "rb").')
+    seekable = getattr(stream, "seekable", None)
+    return stream if seekable is not None and seekable() else io.BytesIO(stream.read())
+
+
+def from_mapping(audio: Mapping) -> tuple[Any, Any]:
+    """Samples and sampling rate of a dictionary as `datasets` gives it."""
+    try:
+        return audio["array"], audio["sampling_rate"]
+    except KeyError as error:
+        raise AudioError(
+            f'A dictionary needs the keys "array" and "sampling_rate", got {sorted(map(str, audio))}.'
+        ) from error
+
+
+def is_rate_and_array(audio: object) -> bool:
+    """Whether the input is a pair (sampling_rate, array) as gradio gives it."""
+    return isinstance(audio, tuple) and len(audio) == 2 and isinstance(audio[1], np.ndarray)
+
+
+def as_array(audio: object) -> np.ndarray:
+    """Samples as given, (samples,) or (samples, channels), of a type that can be scaled."""
+    if hasattr(audio, "detach"):  # a torch tensor
+        audio = audio.detach().cpu()
+    if not (isinstance(audio, list | tuple) or hasattr(audio, "__array__")):
+        raise AudioError(
+            f"A recording is a path, bytes, a binary file object or an array with its sampling rate; got "
+            f"{type(audio).__name__}."
+        )
+    try:
+        samples = np.asarray(audio)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AudioError(f"{type(audio).__name__} is no array of samples: {error}") from error
+    if samples.dtype.kind not in "fiu" or (samples.dtype.kind in "iu" and samples.dtype.itemsize > 4):
+        raise AudioError(
+            f"Samples of type {samples.dtype} have no known range: give floats within -1 to 1, or integers of 8, 16 "
+            "or 32 bits, for instance samples.astype(np.int16)."
+        )
+    return frames_first(samples)
+
+
+def frames_first(samples: np.ndarray) -> np.ndarray:
+    """(samples,) as it is; of two dimensions the shorter one is the channels, and is put last."""
+    if samples.ndim == 2:
+        samples = samples.T if samples.shape[0] < samples.shape[1] else samples
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= MAX_CHANNELS):
+        raise AudioError(
+            f"An array of samples has the shape (samples,), (channels, samples) or (samples, channels) with 1 to "
+            f"{MAX_CHANNELS} channels; got {samples.shape}."
+        )
+    return samples
+
+
+def array_blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """An array block by block, float32, integers scaled to -1 to 1."""
+    for start in range(0, len(samples), BLOCK_FRAMES):
+        yield as_float(samples[start : start + BLOCK_FRAMES])
+
+
+def as_float(samples: np.ndarray) -> np.ndarray:
+    """float32 of floats or integers; the range of an integer type becomes -1 to 1, its middle 0."""
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32)
+    full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    middle = full_scale if samples.dtype.kind == "u" else 0.0
+    return ((samples.astype(np.float64) - middle) / full_scale).astype(np.float32)
+
+
+def collect(blocks: Blocks, rate: int, target_rate: int, max_duration: float, name: str) -> np.ndarray:
+    """Mono, resampled and checked waveform of decoded blocks; float32 (samples,)."""
+    resampler = None if rate == target_rate else soxr.ResampleStream(rate, target_rate, 1, "float32", "HQ")
+    content = bytearray()  # grows in place: no second copy of a long recording
+    frames = 0
+    for block in blocks:
+        frames += len(block)
+        check_duration(frames / rate, max_duration, name, at_least=True)
+        mono = to_mono(block)
+        content += (mono if resampler is None else resampler.resample_chunk(mono)).tobytes()
+    if frames == 0:
+        raise AudioError(f"{sentence(name)} has no samples: give a recording with sound.")
+    if resampler is not None:
+        content += resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
+    return checked_samples(np.frombuffer(content, np.float32), name)
+
+
+def to_mono(block: np.ndarray) -> np.ndarray:
+    """Mean of the channels, float32 (frames,)."""
+    if block.ndim == 1:
+        return block
+    if block.shape[1] == 1:
+        return block[:, 0]
+    return block @ np.full(block.shape[1], 1 / block.shape[1], np.float32)  # several times faster than mean
+
+
+def checked_samples(waveform: np.ndarray, name: str) -> np.ndarray:
+    """The waveform, if it has samples and all of them are numbers of a plausible size."""
+    if len(waveform) == 0:
+        raise AudioError(f"{sentence(name)} is shorter than one sample at {SAMPLING_RATE} Hz.")
+    low, high = float(waveform.min()), float(waveform.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise AudioError(f"{sentence(name)} has NaN or infinite samples: clean them first, or record again.")
+    if max(-low, high) > MAX_PEAK:
+        raise AudioError(
+            f"The samples of {name} reach {max(-low, high):.0f}, floats are expected within -1 to 1: divide them by "
+            "the range of the integers they came from (32768 for 16 bits)."
+        )
+    return waveform
+
+
+def checked_rate(rate: object, name: str) -> int:
+    """A sampling rate in Hz as an integer."""
+    is_whole = isinstance(rate, numbers.Real) and not isinstance(rate, bool) and float(rate).is_integer()
+    if not is_whole or not MIN_INPUT_RATE <= rate <= MAX_INPUT_RATE:
+        raise AudioError(
+            f"The sampling rate of {name} is given as {rate!r}: it is a whole number of Hz from {MIN_INPUT_RATE} to "
+            f"{MAX_INPUT_RATE}."
+        )
+    return int(rate)
+
+
+def check_duration(duration: float, max_duration: float, name: str, at_least: bool = False) -> None:
+    """Raise if a recording of `duration` seconds is too long; `at_least` if only its beginning is known."""
+    if duration > max_duration:
+        raise AudioError(
+            f"{sentence(name)} is {'at least ' if at_least else ''}{spoken_duration(duration)} long: at most "
+            f"{spoken_duration(max_duration)} are accepted, so cut it first."
+        )
+
+
+def spoken_duration(seconds: float) -> str:
+    """ "75 s", "12.5 s", "61 min 5 s"."""
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def sentence(name: str) -> str:
+    """A name at the beginning of a sentence: its first letter as a capital, where it is a word and no path."""
+    return name if name.startswith(("'", '"')) else name[0].upper() + name[1:]
+
+
+__all__ = ["AudioError", "load_audio"]
