@@ -54,7 +54,7 @@ def analysis_only(extractor: SERFeatureExtractor) -> SERFeatureExtractor:
 
 def analyse_clip(utterance: dict[str, Any], extractor: SERFeatureExtractor) -> dict[str, Any]:
     """Decode one utterance and compute its log-mel spectrogram."""
-    waveform = torch.from_numpy(load_audio(utterance["path"], sampling_rate=extractor.sampling_rate))
+    waveform = torch.from_numpy(load_audio(utterance["path"], target_rate=extractor.sampling_rate))
     log_mel, lengths = extractor.analyse([waveform])
     return {"log_mel": log_mel[0].numpy().ravel(), "length": int(lengths[0])}
 
