@@ -1,0 +1,69 @@
+"""How things are measured: ours and the peer in turns, medians, and the ratio of both."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One comparison.
+
+    Args:
+        name: what was measured.
+        peer_name: what it was compared with.
+        ours: our median, in `unit`.
+        peer: the peer's median, in `unit`.
+        unit: ms, s or MB.
+        bar: what the figure has to reach.
+        kind: `faster` (peer / ours is at least the bar), `ratio` (ours / peer is at most the bar) or `above`
+            (ours - peer is at most the bar).
+    """
+
+    name: str
+    peer_name: str
+    ours: float
+    peer: float
+    unit: str
+    bar: float
+    kind: str
+
+    @property
+    def figure(self) -> float:
+        """The figure that is compared with the bar."""
+        return {"faster": self.peer / self.ours, "ratio": self.ours / self.peer, "above": self.ours - self.peer}[
+            self.kind
+        ]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the bar is reached."""
+        return self.figure >= self.bar if self.kind == "faster" else self.figure <= self.bar
+
+    def line(self) -> str:
+        """The outcome as a line for the screen."""
+        shown = {
+            "faster": f"{self.figure:.1f} times faster (at least {self.bar:g})",
+            "ratio": f"{self.figure:.2f} times as long (at most {self.bar:g})",
+            "above": f"{self.figure:+.0f} {self.unit} (at most {self.bar:+g})",
+        }[self.kind]
+        values = f"{self.ours:.4g} {self.unit} against {self.peer:.4g} {self.unit} of {self.peer_name}"
+        return f"{'ok    ' if self.holds else 'MISSED'} {self.name}: {shown}; {values}"
+
+    def as_data(self) -> dict[str, Any]:
+        """The outcome as plain data."""
+        return {**self.__dict__, "figure": self.figure, "holds": self.holds}
+
+
+def medians(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int, warm_up: int = 2) -> tuple[float, float]:
+    """Median seconds of both, run in turns so that whatever else the machine does hits both alike."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for index in range(warm_up + rounds):
+        for function, collected in zip((ours, peer), times, strict=True):
+            start = time.perf_counter()
+            function()
+            if index >= warm_up:
+                collected.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])

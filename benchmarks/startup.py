@@ -1,0 +1,62 @@
+"""Start of the command line to its first answer, and its memory, against `python -c "import torch, transformers"`."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import soundfile
+
+from benchmarks.measuring import Outcome, medians
+from benchmarks.voices import spoken_clip
+from ser_model.audio_io import SAMPLING_RATE
+
+
+ROUNDS = 5
+TIME_BAR = 1.6
+MEMORY_BAR = 80.0  # MB
+PROJECT = Path(__file__).parents[1]
+
+
+def run() -> list[Outcome]:
+    """Time and memory."""
+    peer = [sys.executable, "-c", "import torch, transformers"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "clip.wav")
+        soundfile.write(path, spoken_clip(3.0), SAMPLING_RATE)
+        ours = [sys.executable, "-m", "ser_model", str(path)]
+        seconds = medians(lambda: start(ours), lambda: start(peer), ROUNDS, warm_up=1)
+        megabytes = peak_memory(ours), peak_memory(peer)
+    return [
+        Outcome("start to first answer", "the bare imports", *seconds, "s", TIME_BAR, "ratio"),
+        Outcome("peak memory of an answer", "the bare imports", *megabytes, "MB", MEMORY_BAR, "above"),
+    ]
+
+
+def start(command: list[str]) -> None:
+    """Run a command to its end."""
+    subprocess.run(command, cwd=PROJECT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+
+
+def peak_memory(command: list[str]) -> float:
+    """Peak resident memory of a command in MB, measured by a fresh parent that has no other children."""
+    measure = (
+        "import resource, subprocess, sys; "
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", measure, *command],
+        cwd=PROJECT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(process.stdout) * resource_unit()
+
+
+def resource_unit() -> float:
+    """MB in a unit of `ru_maxrss`: bytes on macOS, kilobytes elsewhere."""
+    return 1e-6 if sys.platform == "darwin" else 1.024e-3
