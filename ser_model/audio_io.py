@@ -289,7 +289,7 @@ def collect(blocks: Blocks, rate: int, target_rate: int, max_duration: float, na
     frames = 0
     for block in blocks:
         frames += len(block)
-        check_duration(frames / rate, max_duration, name, at_least=True)
+        check_duration(frames / rate, max_duration, name, is_whole=False)
         mono = to_mono(block)
         content += (mono if resampler is None else resampler.resample_chunk(mono)).tobytes()
     if frames == 0:
@@ -334,12 +334,12 @@ def checked_rate(rate: object, name: str) -> int:
     return int(rate)
 
 
-def check_duration(duration: float, max_duration: float, name: str, at_least: bool = False) -> None:
-    """Raise if a recording of `duration` seconds is too long; `at_least` if only its beginning is known."""
+def check_duration(duration: float, max_duration: float, name: str, is_whole: bool = True) -> None:
+    """Raise if a recording of `duration` seconds is too long; `is_whole` says whether that is all of it."""
     if duration > max_duration:
+        length = f"{spoken_duration(duration)} long" if is_whole else f"longer than {spoken_duration(max_duration)}"
         raise AudioError(
-            f"{sentence(name)} is {'at least ' if at_least else ''}{spoken_duration(duration)} long: at most "
-            f"{spoken_duration(max_duration)} are accepted, so cut it first."
+            f"{sentence(name)} is {length}: at most {spoken_duration(max_duration)} are accepted, so cut it first."
         )
 
 

@@ -1,0 +1,72 @@
+"""Fixtures that several rooms share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tests.generated_sound import RATE, speech_like
+
+
+LABELS = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """One thread for torch: on few cores more of them stall one another."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    """Three seconds that the voice activity detector takes for speech, float32 (samples,) at 16 kHz."""
+    return speech_like(3.0)
+
+
+@pytest.fixture
+def speech_file(tmp_path, speech) -> Path:
+    """The same as a wav file."""
+    path = tmp_path / "speech.wav"
+    soundfile.write(path, speech, RATE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """Folder with a tiny checkpoint of random weights, as `save_pretrained` writes it."""
+    from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
+
+    folder = tmp_path_factory.mktemp("checkpoint")
+    torch.manual_seed(0)
+    extractor = SERFeatureExtractor(feature_names=["mfcc", "mfcc_delta"], n_mfcc=20)
+    config = SERConfig(
+        feature_size=extractor.feature_size,
+        conv_channels=[12],
+        conv_kernel_sizes=[5],
+        conv_strides=[2],
+        lstm_sizes=[8, 8],
+        lstm_bidirectional=True,
+        pooling="attention",
+        attention_heads=2,
+        dense_sizes=[10],
+        temperature=1.5,
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: index for index, label in enumerate(LABELS)},
+    )
+    model = SERForAudioClassification(config).eval()
+    model.ser.set_feature_statistics(torch.randn(extractor.feature_size), torch.rand(extractor.feature_size) * 20 + 1)
+    model.save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpora_root() -> Path:
+    """Folder of the real corpora; the test is skipped where the environment does not name one."""
+    root = os.environ.get("SER_CORPORA")
+    if not root:
+        pytest.skip("SER_CORPORA is not set: it names the folder of the real corpora")
+    return Path(root)
