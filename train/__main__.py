@@ -63,6 +63,22 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     evaluate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the figures go")
     evaluate.set_defaults(run=run_evaluate)
 
+    card = commands.add_parser(
+        "card",
+        help="write the model card",
+        description="Write model_card.md and README's tables from measured figures.",
+    )
+    card.add_argument(
+        "model", metavar="MODEL", nargs="?", default="ser_model/pretrained", help="an evaluated checkpoint"
+    )
+    card.add_argument("--output", type=Path, default=Path("model_card.md"), help="(default: model_card.md)")
+    card.add_argument("--readme", type=Path, help="also write the tables into this README")
+    card.add_argument(
+        "--benchmarks", type=Path, default=Path("benchmarks/results.json"), help="what `make bench` wrote"
+    )
+    card.add_argument("--traceback", action="store_true", help="show where an error came from")
+    card.set_defaults(run=run_card)
+
     for command in (fit, evaluate):
         command.add_argument(
             "--corpora-root",
@@ -120,6 +136,17 @@ def run_evaluate(options: argparse.Namespace) -> int:
         split=options.split,
         corpora_root=corpora_root(options),
     )
+    return 0
+
+
+def run_card(options: argparse.Namespace) -> int:
+    """Render the card, and the tables of a README."""
+    from train.model_card import render_model_card, render_readme
+
+    render_model_card(Path(options.model)).save(options.output)
+    if options.readme:
+        readme = render_readme(options.readme.read_text(), Path(options.model), options.benchmarks)
+        options.readme.write_text(readme)
     return 0
 
 

@@ -128,7 +128,7 @@ def fit(
     last_checkpoint = get_last_checkpoint(output / TRAINER_FOLDER) if resume else None
     trainer.train(resume_from_checkpoint=last_checkpoint)
     write_history(trainer, recipe, output)
-    calibrate(trainer)
+    calibrate(trainer, unheard_rows(validation, train))
     if trainer.is_world_process_zero():
         save_checkpoint(model, extractor, recipe, seed, output)
     return model.eval()
@@ -197,12 +197,22 @@ def allowed_labels(dataset: Dataset) -> np.ndarray:
     return occurs.loc[dataset["corpus"]].to_numpy()
 
 
-def calibrate(trainer: SERTrainer) -> None:
-    """Fit the temperature on the validation utterances, and keep it in the configuration."""
-    if len(trainer.eval_dataset) == 0:
+def unheard_rows(validation: Dataset, train: Dataset) -> list[int]:
+    """Validation utterances of speakers that training does not hear; all of them if there is no such speaker.
+
+    On a voice that it knows, as those of TESS, a model is surer than on a new one, and rightly so.
+    """
+    heard = set(train["speaker"][:])
+    rows = [row for row, speaker in enumerate(validation["speaker"][:]) if speaker not in heard]
+    return rows or list(range(len(validation)))
+
+
+def calibrate(trainer: SERTrainer, rows: list[int]) -> None:
+    """Fit the temperature on some of the validation utterances, and keep it in the configuration."""
+    if not rows:
         logger.warning("No validation utterances: the temperature stays 1, confidence is not calibrated.")
         return
-    output = trainer.predict(trainer.eval_dataset)
+    output = trainer.predict(trainer.eval_dataset.select(rows))
     temperature = fit_temperature(torch.from_numpy(output.predictions), torch.from_numpy(output.label_ids))
     trainer.model.config.temperature = trainer.model.classifier.temperature = temperature
 

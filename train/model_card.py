@@ -1,6 +1,7 @@
 """The model card: every figure in it comes out of a checkpoint's metrics.json, none is typed."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from train.report import METRICS_FILE
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
 MODEL_NAME = "speech-emotion-lstm"
 LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the training corpora ask for and a model can follow
+UNITS = {
+    "faster": "times faster (at least {bar:g})",
+    "ratio": "times as long (at most {bar:g})",
+    "above": "{unit} above it (at most {bar:g})",
+}
 TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speech")
 
 
@@ -167,6 +173,39 @@ def corpora_table(names: Sequence[str]) -> str:
         [f"[{entry.title}]({entry.homepage})", entry.language, len(entry.speakers), entry.licence] for entry in corpora
     ]
     return table(["corpus", "language", "speakers", "licence"], rows)
+
+
+def readme_results(metrics: Mapping[str, Any]) -> str:
+    """The results as README shows them."""
+    return f"{protocol_sentence(metrics)} UAR is the mean recall over emotions.\n\n{results_table(metrics)}\n\n" + (
+        f"Expected calibration error {percent(metrics['calibration_error'])} %. Written to "
+        f"[`metrics.json`](ser_model/pretrained/metrics.json) by `{metrics['command']}`."
+    )
+
+
+def readme_benchmarks(benchmarks: Mapping[str, Any]) -> str:
+    """The benchmarks as README shows them."""
+    rows = [
+        [outcome["name"], outcome["peer_name"], f"{outcome['figure']:.1f}", UNITS[outcome["kind"]].format(**outcome)]
+        for outcome in benchmarks["outcomes"]
+    ]
+    written = f"Written to [`benchmarks/results.json`](benchmarks/results.json) by `{benchmarks['command']}`."
+    return table(["what", "against", "figure", "which is"], rows) + f"\n\n{written}"
+
+
+def replace_block(text: str, name: str, content: str) -> str:
+    """Replace what stands between `<!-- name: ... -->` and `<!-- /name -->`."""
+    pattern = rf"(<!-- {name}:[^>]*-->\n).*?(<!-- /{name} -->)"
+    replaced, count = re.subn(pattern, lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(f"The text needs one block <!-- {name}: ... --> to <!-- /{name} -->, it has {count}.")
+    return replaced
+
+
+def render_readme(readme: str, checkpoint: Path, benchmarks: Path) -> str:
+    """README with the figures of a checkpoint's metrics.json and of the benchmarks' results."""
+    readme = replace_block(readme, "results", readme_results(json.loads((checkpoint / METRICS_FILE).read_text())))
+    return replace_block(readme, "benchmarks", readme_benchmarks(json.loads(benchmarks.read_text())))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
