@@ -1,0 +1,82 @@
+"""README tells the truth: its examples run, its figures are those that were measured, its paths exist."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import yaml
+from huggingface_hub import ModelCard
+
+from train.model_card import render_model_card, render_readme
+
+
+PROJECT = Path(__file__).parents[1]
+README = (PROJECT / "README.md").read_text()
+PRETRAINED = PROJECT / "ser_model" / "pretrained"
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+PRELUDE = 'import soundfile\nwaveform, _ = soundfile.read("recording.wav", dtype="float32")\n'
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+    """Run a command of README in a folder that looks like the project, without the network."""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path, voice) -> Path:
+    """A folder with the recordings that README speaks of."""
+    (tmp_path / "ser_model").symlink_to(PROJECT / "ser_model")
+    for name in ("recording.wav", "another.flac"):
+        soundfile.write(tmp_path / name, voice, 16000)
+    return tmp_path
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[f"example {number}" for number in range(1, len(EXAMPLES) + 1)])
+def test_python_examples_run(example, folder):
+    (folder / "example.py").write_text(PRELUDE + example)
+    process = run([sys.executable, "example.py"], folder)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip()
+
+
+def test_command_line_example_runs(folder):
+    command = re.search(r"^python (-m ser_model .*)$", README, flags=re.MULTILINE)[1].split()
+    process = run([sys.executable, *command], folder)
+    assert process.returncode == 0, process.stderr
+    assert "recording.wav" in process.stdout
+    assert "another.flac" in process.stdout
+
+
+def test_links_lead_somewhere():
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert targets
+    assert [target for target in targets if not (PROJECT / target).exists()] == []
+
+
+def test_figures_are_the_measured_ones():
+    """`python -m train card --readme README.md` would change nothing."""
+    assert render_readme(README, PRETRAINED, PROJECT / "benchmarks" / "results.json") == README
+
+
+def test_model_card_is_the_rendered_one():
+    assert (PROJECT / "model_card.md").read_text() == str(render_model_card(PRETRAINED))
+
+
+def test_model_card_has_the_fields_of_the_hub():
+    data = ModelCard.load(PROJECT / "model_card.md").data
+    assert data.pipeline_tag == "audio-classification"
+    assert data.license == "cc-by-nc-sa-4.0"
+    assert {result.dataset_type for result in data.eval_results} >= {"ravdess"}
+
+
+def test_front_matter_starts_the_space():
+    front_matter = yaml.safe_load(README.split("---\n")[1])
+    requirements = (PROJECT / "requirements.txt").read_text()
+    assert (PROJECT / front_matter["app_file"]).is_file()
+    assert front_matter["sdk"] == "gradio"
+    assert re.search(rf"^gradio(\[\w+\])?=={re.escape(front_matter['sdk_version'])}$", requirements, flags=re.MULTILINE)
