@@ -36,6 +36,7 @@ BALANCE_POWER = 0.5  # weights of rare groups grow with the root of their rarity
 
 TRAINING_DEFAULTS = {
     "eval_strategy": "epoch",
+    "per_device_eval_batch_size": 64,
     "save_strategy": "epoch",
     "logging_strategy": "epoch",
     "save_total_limit": 2,
