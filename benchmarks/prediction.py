@@ -7,9 +7,9 @@ import soundfile
 import torch
 
 from benchmarks.measuring import Outcome, medians
-from benchmarks.voices import spoken_clip
 from ser_model.audio_io import SAMPLING_RATE
 from ser_model.recognizer import EmotionRecognizer
+from tests.generated_sound import speech_like
 
 
 ROUNDS = 15
@@ -23,7 +23,7 @@ def run() -> list[Outcome]:
     recognizer = EmotionRecognizer.from_pretrained()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.wav")
-        soundfile.write(path, spoken_clip(SECONDS), SAMPLING_RATE)
+        soundfile.write(path, speech_like(SECONDS), SAMPLING_RATE)
         if not recognizer.predict(path).speech:
             raise RuntimeError("The generated clip counts as no speech, so the network would not be measured.")
         peer = wav2vec2_base()

@@ -9,8 +9,8 @@ from pathlib import Path
 import soundfile
 
 from benchmarks.measuring import Outcome, medians
-from benchmarks.voices import spoken_clip
 from ser_model.audio_io import SAMPLING_RATE
+from tests.generated_sound import speech_like
 
 
 ROUNDS = 5
@@ -24,7 +24,7 @@ def run() -> list[Outcome]:
     peer = [sys.executable, "-c", "import torch, transformers"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.wav")
-        soundfile.write(path, spoken_clip(3.0), SAMPLING_RATE)
+        soundfile.write(path, speech_like(3.0), SAMPLING_RATE)
         ours = [sys.executable, "-m", "ser_model", str(path)]
         seconds = medians(lambda: start(ours), lambda: start(peer), ROUNDS, warm_up=1)
         megabytes = peak_memory(ours), peak_memory(peer)
