@@ -99,18 +99,9 @@ def run_fit(options: argparse.Namespace) -> int:
 
     recipe = load_recipe(options.recipe, options.set)
     splits = load_splits(recipe, corpora_root(options), options.seed)
-    model = fit(recipe, splits, options.output, seed=options.seed, resume=options.resume)
+    checkpoint = fit(recipe, splits, options.output, seed=options.seed, resume=options.resume)
     if len(splits["test"]):
-        protocol = "speakers seen in training" if recipe.split == "random" else "speaker-disjoint"
-        report(
-            model,
-            recipe.feature_extractor(),
-            splits["test"],
-            options.output,
-            protocol=protocol,
-            split="test",
-            corpora_root=corpora_root(options),
-        )
+        report(checkpoint, splits["test"], options.output, split="test", corpora_root=corpora_root(options))
     print(f"The checkpoint is in {options.output}; try it: python -m ser_model CLIP --model {options.output}")
     return 0
 
@@ -121,21 +112,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from train.corpora import load_corpora, official_split
     from train.report import report
 
-    model, extractor, recipe = load_checkpoint(options.model)
-    labels = list(model.config.id2label.values())
-    dataset = load_corpora(options.corpora, corpora_root(options), labels=labels, label_map=recipe.label_map)
+    checkpoint = load_checkpoint(options.model)
+    recipe = checkpoint.recipe
+    dataset = load_corpora(options.corpora, corpora_root(options), labels=recipe.labels, label_map=recipe.label_map)
     chosen = dataset if options.split == "all" else official_split(dataset)[options.split]
     if not len(chosen):
         raise ValueError(f"{', '.join(options.corpora)}: the split {options.split!r} has no clips; try --split all.")
-    report(
-        model,
-        extractor,
-        chosen,
-        options.output,
-        protocol="speaker-disjoint",
-        split=options.split,
-        corpora_root=corpora_root(options),
-    )
+    report(checkpoint, chosen, options.output, split=options.split, corpora_root=corpora_root(options))
     return 0
 
 

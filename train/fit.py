@@ -18,7 +18,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.modeling_ser import SERForAudioClassification
 from train.augmentation import Augmentation
-from train.checkpoint import save_checkpoint
+from train.checkpoint import Checkpoint, save_checkpoint
 from train.corpora import load_corpora
 from train.corpora.splits import official_split, random_split
 from train.dataset import BatchBuilder, analysed, feature_statistics
@@ -104,7 +104,7 @@ def fit(
     seed: int = 0,
     resume: bool = False,
     num_proc: int | None = None,
-) -> SERForAudioClassification:
+) -> Checkpoint:
     """
     Train a recipe and write the checkpoint.
 
@@ -117,7 +117,7 @@ def fit(
         num_proc: processes that decode clips.
 
     Returns:
-        The trained model, its temperature fitted on the validation utterances.
+        The checkpoint, its model's temperature fitted on validation utterances.
     """
     extractor = recipe.feature_extractor()
     train = analysed(with_loss_columns(splits["train"], recipe), extractor, num_proc=num_proc)
@@ -130,9 +130,11 @@ def fit(
     trainer.train(resume_from_checkpoint=last_checkpoint)
     write_history(trainer, recipe, output)
     calibrate(trainer, unheard_rows(validation, train))
+    heard = frozenset(train["speaker"][:]) | frozenset(validation["speaker"][:])
+    checkpoint = Checkpoint(model.eval(), extractor, recipe, seed, heard)
     if trainer.is_world_process_zero():
-        save_checkpoint(model, extractor, recipe, seed, output)
-    return model.eval()
+        save_checkpoint(checkpoint, output)
+    return checkpoint
 
 
 def build_trainer(

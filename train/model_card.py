@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ser_model.configuration_ser import SERConfig
-from train.checkpoint import RECIPE_FILE
+from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT
 from train.corpora import CORPORA
 from train.report import METRICS_FILE
 
@@ -114,7 +114,7 @@ def protocol_sentence(metrics: Mapping[str, Any]) -> str:
     """Who was tested, and whether the model had heard them."""
     unseen = (
         "None of them was heard in training, and nothing was chosen on them."
-        if metrics["protocol"] == "speaker-disjoint"
+        if metrics["protocol"] == SPEAKER_DISJOINT
         else "**These speakers were also heard in training; on new voices it does worse.**"
     )
     return f"Measured on {metrics['clips']:,} clips of {metrics['speakers']} speakers, one seed. {unseen}"

@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 from datasets import Dataset
 
-from ser_model.feature_extraction_ser import SERFeatureExtractor
-from ser_model.modeling_ser import SERForAudioClassification
+from train.checkpoint import Checkpoint
 from train.evaluation import metrics, predict, write_predictions
 from train.figures import save_confusion_matrix
 
@@ -21,32 +20,24 @@ EXAMPLES_SHOWN = 10
 
 
 def report(
-    model: SERForAudioClassification,
-    extractor: SERFeatureExtractor,
-    dataset: Dataset,
-    output: Path,
-    *,
-    protocol: str,
-    split: str,
-    corpora_root: Path,
+    checkpoint: Checkpoint, dataset: Dataset, output: Path, *, split: str, corpora_root: Path
 ) -> dict[str, Any]:
     """
     Test a model on utterances, write metrics.json, predictions.parquet and confusion_matrix.png, print a summary.
 
     Args:
-        model: the checkpoint.
-        extractor: its feature extractor.
+        checkpoint: model, extractor, and the speakers that it has heard.
         dataset: utterances with the model's labels.
         output: folder of the files.
-        protocol: how test speakers relate to training, as the figures are to be read.
         split: name of the part of the corpora.
         corpora_root: the paths in predictions.parquet are relative to it.
 
     Returns:
         The content of metrics.json.
     """
-    labels = list(model.config.id2label.values())
-    predictions = predict(model, extractor, dataset)
+    model, labels = checkpoint.model, checkpoint.recipe.labels
+    protocol = checkpoint.protocol(dataset["speaker"][:])
+    predictions = predict(model, checkpoint.extractor, dataset)
     result = {
         "protocol": protocol,
         "split": split,

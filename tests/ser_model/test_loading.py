@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
-from train.checkpoint import save_checkpoint
+from train.checkpoint import Checkpoint, save_checkpoint
 from train.recipe import Recipe
 
 
@@ -107,7 +107,7 @@ def checkpoint(tmp_path_factory) -> Path:
     model = SERForAudioClassification(recipe.config()).eval()
     model.ser.set_feature_statistics(torch.randn(40), torch.rand(40) + 10)
     folder = tmp_path_factory.mktemp("a checkpoint 🎤")
-    save_checkpoint(model, recipe.feature_extractor(), recipe, 0, folder)
+    save_checkpoint(Checkpoint(model, recipe.feature_extractor(), recipe, 0, frozenset({"ravdess-01"})), folder)
     return folder
 
 
