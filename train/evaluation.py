@@ -1,6 +1,7 @@
 """Predictions of a checkpoint on a table of utterances, and every figure that is computed from them."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,27 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
-from sklearn.metrics import confusion_matrix, f1_score, recall_score
+from sklearn.metrics import confusion_matrix
 from tqdm.auto import tqdm
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
+from train.corpora.ased import COMMON_SENTENCES
+from train.corpora.base import relative
 from train.dataset import BatchBuilder, analysed
+from train.metrics.brier_score.brier_score import brier_score
+from train.metrics.calibration_error.calibration_error import expected_calibration_error
+from train.metrics.macro_f1.macro_f1 import macro_f1
+from train.metrics.uar.uar import recall_by_label, unweighted_average_recall
 
 
 BOOTSTRAP_SAMPLES = 2000
-CALIBRATION_BINS = 15
 INTERVAL = (2.5, 97.5)  # per cent
+FEWEST_SPEAKERS = 3  # with fewer, drawing them anew says nothing
+AVERAGED = ("uar", "accuracy", "macro_f1", "calibration_error", "brier_score")  # figures averaged over seeds
+UTTERANCE_COLUMNS = ("path", "corpus", "speaker", "sex", "language", "sentence")
 
 
+@torch.inference_mode()
 def predict(
     model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, *, batch_size: int = 64
 ) -> pd.DataFrame:
@@ -33,39 +43,87 @@ def predict(
         batch_size: clips at a time; it changes no result.
 
     Returns:
-        A row for each utterance in the dataset's order: path, corpus, speaker, sex, language, label, prediction (both
-        names), and a column `score_<label>` for each label.
+        A row for each utterance in the dataset's order: path, corpus, speaker, sex, language, sentence, label,
+        prediction (both names), and a column `score_<label>` for each label.
     """
     labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
     if dataset.features["label"].names != labels:
         raise ValueError(f"The dataset's labels are {dataset.features['label'].names}, the model's {labels}.")
-    rows = analysed(dataset, extractor).with_format("numpy", columns=["log_mel", "label"])
-    builder = BatchBuilder(extractor)
-    model.eval()
-    scores = np.zeros((len(rows), len(labels)), dtype=np.float32)
-    order = np.argsort(np.asarray([len(values) for values in rows.with_format("arrow")["log_mel"]]), kind="stable")
-    with torch.inference_mode():
-        for start in tqdm(range(0, len(rows), batch_size), desc="Predicting", leave=False):
-            indices = order[start : start + batch_size]
-            batch = builder([rows[int(index)] for index in indices])
-            logits = model(batch["input_features"], batch["attention_mask"]).logits
-            scores[indices] = logits.softmax(-1).numpy()
-    table = dataset.select_columns(["path", "corpus", "speaker", "sex", "language", "sentence"]).to_pandas()
+    scores = np.zeros((len(dataset), len(labels)), dtype=np.float32)
+    for indices, pooled in pooled_batches(model, extractor, dataset, batch_size):
+        scores[indices] = model.classifier(pooled).softmax(-1).numpy()
+    table = dataset.select_columns(list(UTTERANCE_COLUMNS)).to_pandas()
     table["label"] = [labels[index] for index in dataset["label"]]
     table["prediction"] = [labels[index] for index in scores.argmax(1)]
     return table.join(pd.DataFrame(scores, columns=[f"score_{label}" for label in labels]))
 
 
+@torch.inference_mode()
+def pooled_states(
+    model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, *, batch_size: int = 64
+) -> np.ndarray:
+    """What the encoder makes of each utterance, float32 (utterances, pooled units); arguments as in `predict`."""
+    states = np.zeros((len(dataset), model.ser.encoder.pooling.output_size), dtype=np.float32)
+    for indices, pooled in pooled_batches(model, extractor, dataset, batch_size):
+        states[indices] = pooled.numpy()
+    return states
+
+
+def pooled_batches(
+    model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, batch_size: int
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Rows of a batch and their pooled states (batch, pooled units); clips of like length share a batch."""
+    rows = analysed(dataset, extractor).with_format("numpy", columns=["log_mel", "label"])
+    builder = BatchBuilder(extractor)
+    model.eval()
+    order = np.argsort(np.asarray([len(values) for values in rows.with_format("arrow")["log_mel"]]), kind="stable")
+    for start in tqdm(range(0, len(rows), batch_size), desc="Predicting", leave=False):
+        indices = order[start : start + batch_size]
+        batch = builder([rows[int(index)] for index in indices])
+        yield indices, model.ser(batch["input_features"], batch["attention_mask"]).pooler_output
+
+
 def metrics(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
     """
-    Every figure of a table of predictions: overall, and for each corpus where there are several.
+    Every figure of a table of predictions: overall, and for each corpus.
+
+    Args:
+        predictions: as `predict` gives them; with a column `seed`, the mean and deviation over seeds are given.
+        labels: the model's, in the order of its outputs.
 
     Returns:
-        A dict as it is written to metrics.json: see [`figures_of`]; `corpora` has one such dict for each corpus.
+        A dict as it is written to metrics.json: see [`figures_of`] and [`figures_over_seeds`]; `corpora` has one such
+        dict for each corpus, that of ASED another one, `common_sentences`, for the sentences that are the same in
+        every emotion.
     """
+    figures = figures_over_seeds if "seed" in predictions else figures_of
+    result = figures(predictions, labels)
+    result["corpora"] = {name: figures(rows, labels) for name, rows in predictions.groupby("corpus")}
+    common = predictions[(predictions["corpus"] == "ased") & predictions["sentence"].isin(COMMON_SENTENCES)]
+    if len(common):
+        result["corpora"]["ased"]["common_sentences"] = figures(common, labels)
+    return result
+
+
+def figures_over_seeds(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
+    """
+    Figures of out-of-fold predictions of several seeds, pooled over folds; none is that of an ensemble.
+
+    The figures of `AVERAGED` are means over seeds, with their standard deviation in `deviation` (None for one seed).
+    The interval and the figures by label, sex, language, speaker and fold count every seed's predictions alike; the
+    confusion matrix is the mean over seeds.
+    """
+    by_seed = {str(seed): figures_of(rows, labels) for seed, rows in predictions.groupby("seed")}
     result = figures_of(predictions, labels)
-    corpora = sorted(predictions["corpus"].unique())
-    result["corpora"] = {name: figures_of(predictions[predictions["corpus"] == name], labels) for name in corpora}
+    result["clips"] //= len(by_seed)
+    result["confusion_matrix"] = (np.array(result["confusion_matrix"]) / len(by_seed)).tolist()
+    values = {name: [figures[name] for figures in by_seed.values()] for name in AVERAGED}
+    result |= {name: float(np.mean(values[name])) for name in AVERAGED}
+    several = len(by_seed) > 1
+    result["deviation"] = {name: float(np.std(values[name], ddof=1)) if several else None for name in AVERAGED}
+    result["uar_by_fold"] = uar_by(predictions, "fold")
+    kept = ("clips", "speakers", *AVERAGED, "uar_interval")
+    result["seeds"] = {seed: {name: figures[name] for name in kept} for seed, figures in by_seed.items()}
     return result
 
 
@@ -77,70 +135,59 @@ def figures_of(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, An
     another test would draw anew, the clips of one speaker are not independent.
     """
     truth, predicted = predictions["label"].to_numpy(), predictions["prediction"].to_numpy()
-    occurring = [label for label in labels if label in set(truth)]
-    recalls = recall_score(truth, predicted, labels=occurring, average=None, zero_division=0)
+    scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
+    recalls = recall_by_label(truth, predicted)
+    by_speaker = uar_by(predictions, "speaker")
     return {
         "clips": len(predictions),
-        "speakers": int(predictions["speaker"].nunique()),
-        "uar": float(recalls.mean()),
-        "uar_interval": bootstrap_interval(predictions, occurring),
+        "speakers": len(by_speaker),
+        "uar": unweighted_average_recall(truth, predicted),
+        "uar_interval": bootstrap_interval(predictions),
         "accuracy": float((truth == predicted).mean()),
-        "macro_f1": float(f1_score(truth, predicted, labels=occurring, average="macro", zero_division=0)),
-        "recall": dict(zip(occurring, recalls.tolist(), strict=True)),
+        "macro_f1": macro_f1(truth, predicted),
+        "recall": {label: recalls[label] for label in labels if label in recalls},
         "confusion_matrix": confusion_matrix(truth, predicted, labels=list(labels)).tolist(),
-        "calibration_error": calibration_error(predictions, labels),
-        "brier_score": brier_score(predictions, labels),
+        "calibration_error": expected_calibration_error(scores, targets),
+        "brier_score": brier_score(scores, targets),
         "uar_by_sex": uar_by(predictions, "sex"),
-        "uar_by_speaker": uar_by(predictions, "speaker"),
+        "uar_by_language": uar_by(predictions, "language"),
+        "uar_by_speaker": by_speaker,
+        "worst_speaker": min(by_speaker, key=by_speaker.get),
+        "best_speaker": max(by_speaker, key=by_speaker.get),
     }
 
 
 def uar_by(predictions: pd.DataFrame, column: str) -> dict[str, float]:
     """UAR for each value of a column."""
     return {
-        str(value): float(
-            recall_score(
-                group["label"], group["prediction"], labels=group["label"].unique(), average="macro", zero_division=0
-            )
-        )
-        for value, group in predictions.groupby(column)
+        str(value): unweighted_average_recall(rows["label"].to_numpy(), rows["prediction"].to_numpy())
+        for value, rows in predictions.groupby(column)
     }
 
 
-def bootstrap_interval(predictions: pd.DataFrame, occurring: Sequence[str], seed: int = 0) -> list[float] | None:
+def bootstrap_interval(predictions: pd.DataFrame, seed: int = 0) -> list[float] | None:
     """95 % interval of the UAR when speakers are drawn anew; None with fewer than three speakers."""
-    speakers = predictions["speaker"].unique()
-    if len(speakers) < 3:
-        return None
     hits = predictions["label"] == predictions["prediction"]
     counts = predictions.assign(hit=hits).pivot_table(
         index="speaker", columns="label", values="hit", aggfunc=["sum", "count"], fill_value=0, observed=False
     )
-    hit_counts, totals = counts["sum"][list(occurring)].to_numpy(), counts["count"][list(occurring)].to_numpy()
-    drawn = np.random.default_rng(seed).integers(len(speakers), size=(BOOTSTRAP_SAMPLES, len(speakers)))
+    if len(counts) < FEWEST_SPEAKERS:
+        return None
+    hit_counts, totals = counts["sum"].to_numpy(), counts["count"].to_numpy()
+    drawn = np.random.default_rng(seed).integers(len(counts), size=(BOOTSTRAP_SAMPLES, len(counts)))
     with np.errstate(invalid="ignore"):
         uars = np.nanmean(hit_counts[drawn].sum(1) / totals[drawn].sum(1), axis=1)
     return [float(value) for value in np.percentile(uars, INTERVAL)]
 
 
-def calibration_error(predictions: pd.DataFrame, labels: Sequence[str]) -> float:
-    """Expected calibration error with 15 bins of equal width (Guo et al. 2017)."""
-    confidence = score_matrix(predictions, labels).max(1)
-    hits = (predictions["label"] == predictions["prediction"]).to_numpy()
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = [abs(hits[bins == index].sum() - confidence[bins == index].sum()) for index in range(CALIBRATION_BINS)]
-    return float(sum(gaps) / len(predictions))
-
-
-def brier_score(predictions: pd.DataFrame, labels: Sequence[str]) -> float:
-    """Mean squared distance of the scores from the one-hot truth, summed over labels (Brier 1950)."""
-    truth = predictions["label"].to_numpy()[:, None] == np.array(labels)
-    return float(np.square(score_matrix(predictions, labels) - truth).sum(1).mean())
-
-
 def score_matrix(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     """Scores (clips, labels)."""
     return predictions[[f"score_{label}" for label in labels]].to_numpy()
+
+
+def target_indices(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
+    """Place of each clip's true label among the labels, (clips,)."""
+    return predictions["label"].map({label: index for index, label in enumerate(labels)}).to_numpy()
 
 
 def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
@@ -159,6 +206,13 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
 
 
 def write_predictions(predictions: pd.DataFrame, path: Path, corpora_root: Path) -> None:
-    """Write predictions as parquet; paths relative to the corpora, so that the file means the same elsewhere."""
-    relative = [str(Path(entry).relative_to(corpora_root.resolve())) for entry in predictions["path"]]
-    predictions.assign(path=relative).to_parquet(path, index=False)
+    """
+    Write predictions as parquet, whole or not at all.
+
+    Paths are relative to the corpora, so that the file means the same on another machine.
+    """
+    root = Path(os.path.abspath(corpora_root.expanduser()))
+    unfinished = path.with_suffix(".unfinished")
+    table = predictions.assign(path=[relative(entry, root) for entry in predictions["path"]])
+    table.to_parquet(unfinished, index=False)
+    os.replace(unfinished, path)

@@ -1,5 +1,7 @@
 """Figures of results: readable in a paper, in colours that colour-blind readers tell apart."""
 
+import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,57 @@ matplotlib.use("Agg")  # no display is needed, whatever the machine's settings
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from page.palette import EMOTION_COLOURS
+from train.metrics.calibration_error.calibration_error import expected_calibration_error, reliability
 
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"  # of Okabe and Ito's palette
-DOTS_PER_INCH = 160
+BLUE, ORANGE, GREY, LIGHT_GREY = "#0072B2", "#D55E00", "#767676", "#dddddd"  # of Okabe and Ito's palette
+OUTLINE = "#333333"  # keeps light colours apart from the paper
+SEX_COLOURS = {"female": ORANGE, "male": BLUE, "unknown": GREY}
+SEX_HATCHES = {"female": "", "male": "///", "unknown": ""}
+EMOTION_MARKERS = dict(zip(EMOTION_COLOURS, "oDsP^Xv*", strict=True))  # a second cue beside the colour
+DOTS_PER_INCH = 200
+WIDTH = 7.0  # inches: two columns of a paper
+CHARACTER_WIDTH = 0.077  # inches, of a title's letters on average
+LEGIBLE_SPEAKERS = 70  # more names than this do not fit under the bars
+PROJECTED_CLIPS = 2000  # more points hide one another, and t-SNE takes minutes
+DRAWING_TURNS = 10
+PERPLEXITY = 30  # of t-SNE: about the number of neighbours that a point keeps
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": LIGHT_GREY,
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "figure.titlesize": 9,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": DOTS_PER_INCH,
+}
+plt.rcParams.update(STYLE)
 
 
-def save_confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str], path: Path, title: str) -> None:
+def emotion_colour(label: str) -> str:
+    """The one colour of an emotion, the same on the page; grey for labels that only some corpora have."""
+    return EMOTION_COLOURS.get(label, GREY)
+
+
+def save_confusion_matrix(matrix: Sequence[Sequence[float]], labels: Sequence[str], path: Path, title: str) -> None:
     """Draw a confusion matrix: the share of each true label's clips (rows) by predicted label (columns).
 
     Args:
@@ -29,47 +75,256 @@ def save_confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str]
     counts = np.asarray(matrix)
     rows = [index for index in range(len(labels)) if counts[index].sum()]
     shares = counts[rows] / counts[rows].sum(1, keepdims=True)
-    size = 1.6 + 0.62 * len(labels)
-    figure, axes = plt.subplots(figsize=(size, 1.6 + 0.5 * len(rows)), layout="constrained")
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    figure, axes = plt.subplots(figsize=(1.7 + 0.52 * len(labels), 1.3 + 0.36 * len(rows)))
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(shares.shape):
-        colour = "white" if shares[row, column] > 0.55 else "black"
-        axes.text(column, row, f"{shares[row, column]:.0%}", ha="center", va="center", color=colour, fontsize=8)
+        axes.text(column, row, f"{100 * shares[row, column]:.0f}", **cell_style(shares, row, column, rows))
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(rows)), [f"{labels[index]} ({counts[index].sum()})" for index in rows])
+    axes.set_yticks(range(len(rows)), [f"{labels[index]} ({counts[index].sum():.0f})" for index in rows])
+    axes.tick_params(length=0)
     axes.set_xlabel("predicted")
     axes.set_ylabel("expressed (clips)")
-    axes.set_title(title, fontsize=10, loc="left")
     axes.spines[:].set_visible(False)
+    colour_bar = figure.colorbar(image, ax=axes, label="% of the clips expressed so", fraction=0.05, pad=0.02)
+    colour_bar.set_ticks(np.linspace(0, 1, 5), labels=["0", "25", "50", "75", "100"])
+    colour_bar.outline.set_visible(False)
+    add_title(figure, title)
     save(figure, path)
 
 
+def cell_style(shares: np.ndarray, row: int, column: int, rows: Sequence[int]) -> dict[str, Any]:
+    """How a cell's number is written: bold where label and prediction agree, white on dark."""
+    return {
+        "ha": "center",
+        "va": "center",
+        "color": "white" if shares[row, column] > 0.55 else "black",
+        "fontweight": "bold" if rows[row] == column else "normal",
+    }
+
+
 def save_learning_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
-    """Draw loss and validation UAR over epochs, from the Trainer's log history."""
-    figure, (loss_axes, uar_axes) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-    draw_curve(loss_axes, history, "loss", "training", BLUE)
-    draw_curve(loss_axes, history, "eval_loss", "validation", ORANGE)
-    draw_curve(uar_axes, history, "eval_uar", "validation", ORANGE)
+    """Draw loss and validation UAR over epochs, from the Trainer's log history, and mark the best epoch."""
+    figure, (loss_axes, uar_axes) = plt.subplots(1, 2, figsize=(WIDTH, 2.6))
+    draw_curve(loss_axes, history, "loss", "training", BLUE, "-")
+    draw_curve(loss_axes, history, "eval_loss", "validation", ORANGE, "--")
+    draw_curve(uar_axes, history, "eval_uar", "validation", ORANGE, "--")
+    mark_best_epoch(uar_axes, history)
     loss_axes.set_ylabel("loss")
     uar_axes.set_ylabel("UAR")
     uar_axes.set_ylim(0, 1)
     for axes in (loss_axes, uar_axes):
         axes.set_xlabel("epoch")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-        axes.legend(frameon=False, fontsize=8)
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+        axes.set_xlim(left=0)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(axis="y")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend()
+    add_title(figure, title)
     save(figure, path)
 
 
-def draw_curve(axes: plt.Axes, history: Sequence[Mapping[str, Any]], key: str, label: str, colour: str) -> None:
+def draw_curve(
+    axes: plt.Axes, history: Sequence[Mapping[str, Any]], key: str, label: str, colour: str, line: str
+) -> None:
     """One logged value over epochs; nothing where it was not logged."""
     points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
     if points:
-        axes.plot(*zip(*points, strict=True), label=label, color=colour, linewidth=1.6)
+        marker = "o" if len(points) < 3 else ""  # a line of one point is invisible
+        axes.plot(*zip(*points, strict=True), line, label=label, color=colour, linewidth=1.4, marker=marker)
+
+
+def mark_best_epoch(axes: plt.Axes, history: Sequence[Mapping[str, Any]]) -> None:
+    """A dot and a text at the highest validation UAR; nothing where none was logged."""
+    points = [(entry["eval_uar"], -entry["epoch"]) for entry in history if "eval_uar" in entry]
+    if points:
+        uar, epoch = max(points)
+        label = f"best: {uar:.1%}, epoch {-epoch:g}"
+        axes.plot(-epoch, uar, "o", color=ORANGE, markeredgecolor="black", markeredgewidth=0.8, label=label)
+
+
+def save_speaker_bars(
+    uars: Mapping[str, float], sexes: Mapping[str, str], path: Path, title: str, *, chance: float | None = None
+) -> None:
+    """Draw the UAR of every speaker, worst first.
+
+    Args:
+        uars: speaker -> UAR.
+        sexes: speaker -> female, male or unknown.
+        path: PNG file.
+        title: what was measured, on what, by which protocol.
+        chance: UAR of guessing.
+    """
+    ordered = sorted(uars, key=lambda speaker: (uars[speaker], speaker))
+    wide = len(ordered) > 8
+    figure, axes = plt.subplots(figsize=(WIDTH if wide else WIDTH / 2, 2.7))
+    axes.bar(
+        range(len(ordered)),
+        [uars[speaker] for speaker in ordered],
+        width=0.8,
+        color=[SEX_COLOURS[sexes[speaker]] for speaker in ordered],
+        hatch=[SEX_HATCHES[sexes[speaker]] for speaker in ordered],
+        edgecolor="white",
+        linewidth=0.3,
+    )
+    mean = float(np.mean(list(uars.values())))
+    levels = {"mean over speakers": (mean, "--")} | ({"chance": (chance, ":")} if chance else {})
+    for name, (level, line) in levels.items():
+        axes.axhline(level, color="black", linewidth=0.9, linestyle=line, label=f"{name} {level:.1%}")
+    name_speakers(axes, ordered)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("UAR")
+    axes.grid(axis="y")
+    handles = [*sex_handles(sexes, ordered), *axes.get_legend_handles_labels()[0]]
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5 if wide else 1)
+    add_title(figure, title)
+    save(figure, path)
+
+
+def name_speakers(axes: plt.Axes, speakers: Sequence[str]) -> None:
+    """Label the bars with the speakers' names, upright where they do not fit side by side, or not at all."""
+    names = [speaker.partition("-")[2] or speaker for speaker in speakers]
+    if len(names) <= LEGIBLE_SPEAKERS:
+        upright = max(map(len, names)) * len(names) > 90
+        axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0, fontsize=6.5)
+    else:
+        axes.set_xticks([])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_xlabel("speaker, from the worst to the best recognised")
+
+
+def sex_handles(sexes: Mapping[str, str], speakers: Sequence[str]) -> list[Patch]:
+    """Entries of a legend: the sexes that occur, with the number of speakers."""
+    counts = {sex: sum(sexes[speaker] == sex for speaker in speakers) for sex in SEX_COLOURS}
+    return [
+        Patch(
+            facecolor=SEX_COLOURS[sex],
+            hatch=SEX_HATCHES[sex],
+            edgecolor="white",
+            label=f"{sex} ({count})",
+        )
+        for sex, count in counts.items()
+        if count
+    ]
+
+
+def save_reliability_diagram(scores: np.ndarray, references: np.ndarray, path: Path, title: str) -> None:
+    """Draw how often the model is right at each confidence, and how many clips have that confidence.
+
+    Args:
+        scores: probabilities (clips, labels).
+        references: index of each clip's true label, (clips,).
+        path: PNG file.
+        title: what was measured, on what, by which protocol.
+    """
+    binned = reliability(scores, references)
+    filled = binned.counts > 0
+    centres, width = (binned.edges[:-1] + binned.edges[1:]) / 2, binned.edges[1]
+    accuracy = binned.hits[filled] / binned.counts[filled]
+    confidence = binned.confidence[filled] / binned.counts[filled]
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(3.5, 3.9), sharex=True, height_ratios=(3, 1))
+    upper.bar(centres[filled], accuracy, width=0.92 * width, color=BLUE, alpha=0.35, label="recognised")
+    upper.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle="--", label="perfectly calibrated")
+    upper.plot(confidence, accuracy, "o", color=BLUE, markersize=3.5, label="at the mean confidence")
+    upper.set_ylabel("share recognised")
+    upper.set_ylim(0, 1)
+    upper.grid(axis="y")
+    upper.legend(loc="upper left")
+    upper.set_title(f"expected calibration error {expected_calibration_error(scores, references):.1%}")
+    lower.bar(centres, binned.counts, width=0.92 * width, color=GREY)
+    lower.set_xlim(0, 1)
+    lower.set_ylabel("clips")
+    lower.set_xlabel("confidence (highest score)")
+    lower.grid(axis="y")
+    add_title(figure, title)
+    save(figure, path)
+
+
+def save_pooled_states(states: np.ndarray, labels: Sequence[str], path: Path, title: str) -> None:
+    """Draw what the network makes of each clip, projected to a plane by PCA and by t-SNE, coloured by emotion.
+
+    Args:
+        states: pooled states (clips, units); of many clips a fixed sample is drawn.
+        labels: emotion of each clip.
+        path: PNG file.
+        title: what was measured, on what, by which protocol.
+    """
+    chosen = np.random.default_rng(0).permutation(len(states))[:PROJECTED_CLIPS]
+    states, labels = np.asarray(states, dtype=np.float64)[chosen], np.asarray(labels)[chosen]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    components, explained = principal_components(states)
+    draw_emotions(left, components[:, :2], labels)
+    left.set_title("principal components")
+    left.set_xlabel(f"first ({explained[0]:.0%} of the variance)")
+    left.set_ylabel(f"second ({explained[1]:.0%})")
+    draw_emotions(right, neighbour_map(components), labels)
+    right.set_title("t-SNE (distances between groups mean nothing)")
+    for axes in (left, right):
+        axes.set_xticks([])
+        axes.set_yticks([])
+    figure.legend(handles=emotion_handles(labels), loc="outside lower center", ncols=8, columnspacing=1.0)
+    add_title(figure, title)
+    save(figure, path)
+
+
+def principal_components(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first components (clips, at most 50, at least 2) of states, and their shares of the variance."""
+    from sklearn.decomposition import PCA
+
+    padded = np.pad(states, ((0, 0), (0, max(0, 2 - states.shape[1]))))  # a state of one unit has no second component
+    pca = PCA(min(50, *padded.shape), svd_solver="full").fit(padded)
+    return pca.transform(padded), np.nan_to_num(pca.explained_variance_ratio_)
+
+
+def neighbour_map(components: np.ndarray) -> np.ndarray:
+    """t-SNE of states (clips, units) to (clips, 2) (van der Maaten and Hinton 2008)."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(PERPLEXITY, (len(components) - 1) / 3)
+    return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(components)
+
+
+def draw_emotions(axes: plt.Axes, points: np.ndarray, labels: np.ndarray) -> None:
+    """Points (clips, 2) in the colour and with the marker of their emotion, in turns, so that none hides another."""
+    markers = dict(zip(*markers_of(labels), strict=True))
+    for turn, label in itertools.product(range(DRAWING_TURNS), markers):
+        chosen = points[np.flatnonzero(labels == label)[turn::DRAWING_TURNS]]
+        style = {"marker": markers[label], "color": emotion_colour(label), "edgecolors": OUTLINE}
+        axes.scatter(chosen[:, 0], chosen[:, 1], s=13, linewidths=0.25, alpha=0.85, **style)
+
+
+def markers_of(labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The labels that occur, in alphabetical order, and the marker of each."""
+    occurring = sorted(set(labels))
+    spare = iter("<>hpd")
+    return occurring, [EMOTION_MARKERS.get(label) or next(spare, ".") for label in occurring]
+
+
+def emotion_handles(labels: Sequence[str]) -> list[Line2D]:
+    """Entries of a legend: the emotions that occur."""
+    return [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=marker,
+            markersize=5,
+            markerfacecolor=emotion_colour(label),
+            markeredgecolor=OUTLINE,
+            markeredgewidth=0.3,
+            label=label,
+        )
+        for label, marker in zip(*markers_of(labels), strict=True)
+    ]
+
+
+def add_title(figure: plt.Figure, title: str) -> None:
+    """A title at the left, in as many lines as it needs."""
+    lines = textwrap.wrap(title, int(figure.get_figwidth() / CHARACTER_WIDTH))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left")
 
 
 def save(figure: plt.Figure, path: Path) -> None:
     """Write a figure as PNG and free it."""
-    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
+    figure.savefig(path, metadata={"Software": None})
     plt.close(figure)

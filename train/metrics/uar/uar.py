@@ -1,7 +1,10 @@
 """Unweighted average recall (UAR), as a metric module for `evaluate`: `evaluate.load("train/metrics/uar")`."""
 
+from collections.abc import Sequence
+
 import datasets
 import evaluate
+import numpy as np
 from sklearn.metrics import recall_score
 
 
@@ -26,6 +29,18 @@ Examples:
 """
 
 
+def recall_by_label(references: Sequence, predictions: Sequence) -> dict:
+    """Share of each label's items that were recognised, for the labels among the references, in sorted order."""
+    occurring = np.unique(references)
+    recalls = recall_score(references, predictions, labels=occurring, average=None, zero_division=0)
+    return dict(zip(occurring.tolist(), recalls.tolist(), strict=True))
+
+
+def unweighted_average_recall(references: Sequence, predictions: Sequence) -> float:
+    """Mean recall of the labels among the references, between 0 and 1."""
+    return float(np.mean(list(recall_by_label(references, predictions).values())))
+
+
 class UnweightedAverageRecall(evaluate.Metric):
     """Macro-averaged recall over the classes that occur."""
 
@@ -40,6 +55,4 @@ class UnweightedAverageRecall(evaluate.Metric):
         )
 
     def _compute(self, predictions: list[int], references: list[int]) -> dict[str, float]:
-        occurring = sorted(set(references))
-        recall = recall_score(references, predictions, labels=occurring, average="macro", zero_division=0)
-        return {"uar": float(recall)}
+        return {"uar": unweighted_average_recall(references, predictions)}
