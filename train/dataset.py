@@ -37,6 +37,8 @@ def analysed(dataset: Dataset, extractor: SERFeatureExtractor, *, num_proc: int 
     Returns:
         The dataset with `log_mel` (frames * n_mels values in dB, frame by frame) and `length` (frames).
     """
+    if "log_mel" in dataset.column_names:
+        return dataset  # part of a dataset that was analysed as a whole
     features = Features(dataset.features | {"log_mel": List(Value("float32")), "length": Value("int32")})
     return dataset.map(
         functools.partial(analyse_clip, extractor=analysis_only(extractor)),

@@ -84,7 +84,7 @@ def run_in_processes(
 
 
 def process_context(preload: Sequence[str]) -> BaseContext:
-    """Processes forked from one that has imported the modules and has no threads; where that is impossible, new ones."""
+    """Processes forked from one that has imported the modules and has no threads, or new ones on other systems."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

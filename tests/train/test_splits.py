@@ -160,14 +160,11 @@ def test_folds_that_cannot_be_had(protocol, speakers, message):
 
 
 def test_labels_in_common():
-    assert labels_in_common(["ravdess", "emodb", "ased"]) == ["angry", "fearful", "happy", "neutral", "sad"]
-    assert labels_in_common(["emodb", "emodb"], {"boredom": None, "disgust": "angry"}) == [
-        "angry",
-        "fearful",
-        "happy",
-        "neutral",
-        "sad",
-    ]
+    dataset = concatenate_datasets([rows_of("savee"), rows_of("tess")])
+    assert labels_in_common(dataset) == ["angry", "calm"]
+    only_angry_in_tess = dataset.filter(lambda row: row["corpus"] == "savee" or row["label"] == 0)
+    assert labels_in_common(only_angry_in_tess) == ["angry"]
+    assert labels_in_common(dataset.filter(lambda row: (row["corpus"] == "savee") == (row["label"] == 0))) == []
 
 
 # --- validation speakers ---

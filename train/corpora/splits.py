@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datasets import Dataset, DatasetDict
 
 from train.corpora import iemocap
-from train.corpora.base import CorpusError, ordered_labels
-from train.corpora.registry import CORPORA, get_corpus, unknown_name
+from train.corpora.base import CorpusError
+from train.corpora.registry import CORPORA, unknown_name
 
 
 logger = logging.getLogger(__name__)
@@ -197,11 +197,12 @@ def present_folds(protocol: str, folds: list[Fold], present: list[str]) -> list[
     return [fold for fold in cut if fold.test_speakers]
 
 
-def labels_in_common(corpora: Sequence[str], label_map: Mapping[str, str | None] | None = None) -> list[str]:
-    """Labels that every one of some registered corpora has after a label map: those of a cross-corpus result."""
-    label_map = label_map or {}
-    sets = [{label_map.get(label, label) for label in get_corpus(name).labels.values()} for name in corpora]
-    return ordered_labels(set.intersection(*sets) - {None})
+def labels_in_common(dataset: Dataset) -> list[str]:
+    """Labels that every corpus of a dataset has, in the order of its label column: those of a cross-corpus result."""
+    rows = set(zip(column(dataset, "corpus"), column(dataset, "label"), strict=True))
+    corpora = {corpus for corpus, _ in rows}
+    names = dataset.features["label"].names
+    return [name for index, name in enumerate(names) if all((corpus, index) in rows for corpus in corpora)]
 
 
 def split_fold(dataset: Dataset, fold: Fold, *, seed: int = 0, fraction: float = FRACTION) -> DatasetDict:
