@@ -127,3 +127,23 @@ def delta(features: torch.Tensor, lengths: torch.Tensor, order: int = 1) -> torc
     indices = positions.clamp(min=0).expand(len(features), -1).minimum(lengths[:, None] - 1)
     repeated = features.gather(1, indices[..., None].expand(-1, -1, features.shape[-1]))
     return repeated.unfold(1, DELTA_WIDTH, 1) @ delta_kernel(order).to(features)
+
+
+def sound_interval(waveform: torch.Tensor, frame_length: int, hop_length: int, trim_db: float) -> tuple[int, int]:
+    """First sample and end of a clip without the silence around it, as `librosa.effects.trim`.
+
+    Silent are frames whose level is `trim_db` or more below that of the loudest frame. The loudest always remains.
+
+    Args:
+        waveform: (samples,).
+        frame_length: samples over which the level is measured.
+        hop_length: step from frame to frame in samples.
+        trim_db: in dB.
+    """
+    padded = torch.nn.functional.pad(waveform, (frame_length // 2, frame_length // 2))
+    power = padded.unfold(-1, frame_length, hop_length).square().mean(-1)
+    decibels = power_to_db(power).clamp(min=FLOOR_DB)
+    sounding = torch.nonzero(decibels - decibels.max() > -trim_db)[:, 0]
+    last_start = (len(waveform) - 1) // hop_length  # the last frame may be centred on the clip's end
+    start, end = min(int(sounding[0]), last_start), int(sounding[-1]) + 1
+    return start * hop_length, min(len(waveform), end * hop_length)

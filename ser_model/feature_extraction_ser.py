@@ -17,10 +17,13 @@ from .acoustics import (
     mfcc_from_log_mel,
     power_spectrogram,
     power_to_db,
+    sound_interval,
 )
+from .frame_features import FRAME_FEATURES, Sound, contrast_bands, frame_features
 
 
-FEATURES = ("mfcc", "mfcc_delta", "mfcc_delta2", "log_mel")
+FEATURES = ("mfcc", "mfcc_delta", "mfcc_delta2", "log_mel", *FRAME_FEATURES)
+LEVEL_FEATURES = ("rms", "amplitude_envelope")  # they grow with the gain
 DB_REFERENCES = ("absolute", "peak")
 
 
@@ -29,11 +32,15 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
     Turns mono waveforms into frame-wise features. MFCC equal `librosa.feature.mfcc` of each clip.
 
     It works in two steps, so that training can store the first and augment between them: [`analyse`] gives the
-    log-mel spectrogram of each clip, [`compose`] makes the features of it.
+    log-mel spectrogram of each clip and further features that cannot be made of it, [`compose`] the network's input.
 
     Args:
         feature_names (`list[str]`, defaults to `["mfcc"]`):
-            What to compute, in this order: `"mfcc"`, `"mfcc_delta"`, `"mfcc_delta2"`, `"log_mel"`.
+            What to compute, in this order. Of the log-mel spectrogram: `"mfcc"`, `"mfcc_delta"`, `"mfcc_delta2"` and
+            `"log_mel"`. Of the waveform, over `n_fft` samples: `"rms"`, `"amplitude_envelope"` (the largest absolute
+            sample) and `"zero_crossing_rate"`. Of the spectrum: `"spectral_centroid"`, `"spectral_bandwidth"`,
+            `"spectral_rolloff"`, `"spectral_flatness"`, `"spectral_contrast"` (7 bands) and `"chroma"` (12 pitch
+            classes). `"f0"` is the pitch in Hz, 0 in unvoiced frames, and how voiced a frame is, from 0 to 1.
         sampling_rate (`int`, defaults to 16000):
             Sampling rate of the waveforms in Hz.
         n_mfcc (`int`, defaults to 40):
@@ -52,7 +59,11 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             Dynamic range of a clip in dB.
         db_reference (`str`, defaults to `"absolute"`):
             What 0 dB is: `"absolute"` keeps the level of the recording; `"peak"` is the clip's own maximum, which
-            makes the features independent of the recording's gain.
+            makes the features independent of the recording's gain. RMS and amplitude envelope are then relative to
+            their largest value in the clip.
+        trim_db (`float`, *optional*):
+            Cut off the beginning and the end of a clip where its level is this much below its loudest frame, in dB,
+            as `librosa.effects.trim` with frames of `n_fft` samples. By default nothing is cut off.
         padding_value (`float`, defaults to 0.0):
             Fills the frames behind an item's end; the mask tells them apart.
     """
@@ -73,6 +84,7 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         top_db: float = 80.0,
         db_reference: str = "absolute",
         padding_value: float = 0.0,
+        trim_db: float | None = None,
         **kwargs,
     ):
         unknown = [name for name in feature_names if name not in FEATURES]
@@ -84,6 +96,10 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             raise ValueError(f"n_mfcc ({n_mfcc}) cannot exceed n_mels ({n_mels}).")
         if win_length > n_fft:
             raise ValueError(f"win_length ({win_length}) cannot exceed n_fft ({n_fft}).")
+        if trim_db is not None and trim_db <= 0:
+            raise ValueError(f"trim_db must be positive, or None to keep clips whole; got {trim_db}.")
+        if "spectral_contrast" in feature_names:
+            contrast_bands(sampling_rate, n_fft)  # raises where the spectrum does not have its bands
         self.feature_names = list(feature_names)
         self.n_mfcc = n_mfcc
         self.n_mels = n_mels
@@ -94,7 +110,8 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         self.fmax = sampling_rate / 2 if fmax is None else fmax
         self.top_db = top_db
         self.db_reference = db_reference
-        feature_size = sum(n_mels if name == "log_mel" else n_mfcc for name in feature_names)
+        self.trim_db = trim_db
+        feature_size = sum(self._size_of(name) for name in feature_names)
         kwargs.pop("feature_size", None)  # stored in the JSON, but follows from the names
         super().__init__(feature_size, sampling_rate, padding_value, **kwargs)
 
@@ -151,36 +168,69 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             return_tensors=return_tensors,
         )
 
-    def analyse(self, waveforms: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-mel spectrogram in dB, (batch, frames, n_mels), and the number of frames of each item, (batch,).
+    @property
+    def frame_feature_names(self) -> list[str]:
+        """Those of the features that [`analyse`] computes beside the log-mel spectrogram, in the order of columns."""
+        return [name for name in FRAME_FEATURES if name in self.feature_names]
 
+    @property
+    def analysis_size(self) -> int:
+        """Columns of what [`analyse`] gives."""
+        return self.n_mels + sum(self._size_of(name) for name in self.frame_feature_names)
+
+    def analysis_columns(self, name: str) -> slice:
+        """Columns of one of the further features in what [`analyse`] gives."""
+        before = self.frame_feature_names[: self.frame_feature_names.index(name)]
+        start = self.n_mels + sum(self._size_of(other) for other in before)
+        return slice(start, start + self._size_of(name))
+
+    def _size_of(self, name: str) -> int:
+        if name in FRAME_FEATURES:
+            return FRAME_FEATURES[name][0]
+        return self.n_mels if name == "log_mel" else self.n_mfcc
+
+    def analyse(self, waveforms: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is computed of the waveforms, (batch, frames, analysis_size), and the frames of each item, (batch,).
+
+        The first `n_mels` columns are the log-mel spectrogram in dB, then follow the `frame_feature_names`.
         Clip by clip, because the spectra of one clip stay in the processor's cache: half the time of a padded batch.
         """
-        items = [self._log_mel(waveform) for waveform in waveforms]
+        items = [self._analyse(waveform) for waveform in waveforms]
         lengths = torch.tensor([len(item) for item in items])
         return torch.nn.utils.rnn.pad_sequence(items, batch_first=True), lengths
 
-    def _log_mel(self, waveform: torch.Tensor) -> torch.Tensor:
+    def _analyse(self, waveform: torch.Tensor) -> torch.Tensor:
+        if self.trim_db is not None:
+            start, end = sound_interval(waveform, self.n_fft, self.hop_length, self.trim_db)
+            waveform = waveform[start:end]
         filters = mel_filters(self.sampling_rate, self.n_fft, self.n_mels, self.fmin, self.fmax)
         power = power_spectrogram(waveform[None], self.n_fft, self.win_length, self.hop_length)
-        return power_to_db(power[0] @ filters)
+        log_mel = power_to_db(power[0] @ filters)
+        if not self.frame_feature_names:
+            return log_mel
+        sound = Sound(waveform[None], power, self.sampling_rate, self.n_fft, self.hop_length)
+        return torch.cat([log_mel, frame_features(self.frame_feature_names, sound)[0]], -1)
 
-    def compose_batch(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> BatchFeature:
+    def compose_batch(self, analysis: torch.Tensor, lengths: torch.Tensor) -> BatchFeature:
         """The network's input as tensors, `input_features` and `attention_mask`, of what [`analyse`] gives."""
-        mask = length_mask(lengths, log_mel.shape[1])
-        features = self.compose(log_mel, lengths).masked_fill(~mask[..., None], self.padding_value)
+        mask = length_mask(lengths, analysis.shape[1])
+        features = self.compose(analysis, lengths).masked_fill(~mask[..., None], self.padding_value)
         return BatchFeature({"input_features": features, "attention_mask": mask.int()})
 
-    def compose(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Features (batch, frames, feature_size) of a log-mel spectrogram and lengths as [`analyse`] gives them."""
-        mask = length_mask(lengths, log_mel.shape[1])
+    def compose(self, analysis: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Features (batch, frames, feature_size) of an analysis and lengths as [`analyse`] gives them."""
+        mask = length_mask(lengths, analysis.shape[1])
+        log_mel = analysis[..., : self.n_mels]
         if self.db_reference == "peak":
             log_mel = log_mel - item_peak(log_mel, mask)
         log_mel = clip_dynamic_range(log_mel.clamp(min=FLOOR_DB), mask, self.top_db)
         mfcc = mfcc_from_log_mel(log_mel, self.n_mfcc)
-        return torch.cat([self._feature(name, log_mel, mfcc, lengths) for name in self.feature_names], -1)
+        columns = [self._feature(name, analysis, log_mel, mfcc, lengths) for name in self.feature_names]
+        return torch.cat(columns, -1)
 
-    def _feature(self, name: str, log_mel: torch.Tensor, mfcc: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def _feature(
+        self, name: str, analysis: torch.Tensor, log_mel: torch.Tensor, mfcc: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
         match name:
             case "mfcc":
                 return mfcc
@@ -190,6 +240,11 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
                 return delta(mfcc, lengths, order=2)
             case "log_mel":
                 return log_mel
+        values = analysis[..., self.analysis_columns(name)]
+        if name in LEVEL_FEATURES and self.db_reference == "peak":
+            peak = item_peak(values, length_mask(lengths, values.shape[1]))
+            values = values / torch.where(peak > 0, peak, 1.0)
+        return values
 
 
 def as_waveforms(raw_speech: np.ndarray | torch.Tensor | Sequence) -> list[torch.Tensor]:

@@ -3,9 +3,14 @@
 Everything works on the extractor's first step (dB per mel band), where a filter is an addition, a longer vocal tract
 is a shift along the bands and noise is a sum of powers; it costs less than reading the clip. Random numbers come from
 torch's global generator, which the Trainer seeds, stores in checkpoints and restores.
+
+Further features of the first step follow what changes time (crop, speed, time masks), and those of the level the gain.
+What else happens to the spectrogram leaves them as they were measured: where they are to feel noise, a room, another
+voice or a telephone, `waveform_augmentation` changes the clip before anything is computed of it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -53,29 +58,42 @@ class Augmentation:
         strengths = [entry.name for entry in fields(self) if entry.name not in RANGES]
         return any(getattr(self, name) for name in strengths)
 
-    def __call__(self, log_mel: torch.Tensor, band_frequencies: torch.Tensor) -> torch.Tensor:
-        """A changed copy of a log-mel spectrogram (frames, bands) in dB.
+    def __call__(
+        self, analysis: torch.Tensor, band_frequencies: torch.Tensor, level_columns: Sequence[int] = ()
+    ) -> torch.Tensor:
+        """A changed copy of an analysis (frames, columns): the log-mel spectrogram in dB, then further features.
 
         Args:
-            log_mel: (frames, bands).
-            band_frequencies: centre of each band in Hz, (bands,).
+            analysis: (frames, columns).
+            band_frequencies: centre of each band in Hz, (bands,); the first `bands` columns are the spectrogram.
+            level_columns: further columns that are proportional to the amplitude.
         """
-        log_mel = random_crop(log_mel, self.crop)
+        bands = len(band_frequencies)
+        analysis = random_crop(analysis, self.crop)
+        log_mel, further = analysis[:, :bands], analysis[:, bands:].clone()
         log_mel = warp(log_mel, 1 + symmetric(self.speed), 1 + symmetric(self.vocal_tract), band_frequencies)
+        further = nearest_frames(further, len(log_mel))
         if chance(self.reverberation_probability):
             log_mel = add_reverberation(log_mel, decay_frames=float(5 + 45 * torch.rand(())))
-        log_mel = log_mel + random_curve(log_mel.shape[1], self.tilt_db) + symmetric(self.gain_db)
+        curve, gain = random_curve(bands, self.tilt_db), symmetric(self.gain_db)
+        log_mel = log_mel + curve + gain
+        further[:, [column - bands for column in level_columns]] *= 10 ** (gain / 20)
         if chance(self.noise_probability):
             snr = self.noise_snr_db + (HIGHEST_SNR_DB - self.noise_snr_db) * float(torch.rand(()))
             log_mel = add_noise(log_mel, snr)
         if chance(self.telephone_probability):
             log_mel = limit_band(log_mel, band_frequencies, *TELEPHONE_BAND)
-        fill = log_mel.mean()
+        return torch.cat(self._masked(log_mel, further), -1)
+
+    def _masked(self, log_mel: torch.Tensor, further: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both with stretches of frames, and the spectrogram with stretches of bands, replaced by their means."""
+        fill, means = float(log_mel.mean()), further.mean(0)
         for _ in range(self.time_masks):
-            log_mel = mask_stretch(log_mel, 0, min(self.time_mask_frames, log_mel.shape[0] // 4), fill)
+            masked = random_stretch(len(log_mel), min(self.time_mask_frames, len(log_mel) // 4))[:, None]
+            log_mel, further = log_mel.masked_fill(masked, fill), torch.where(masked, means, further)
         for _ in range(self.frequency_masks):
-            log_mel = mask_stretch(log_mel, 1, self.frequency_mask_bands, fill)
-        return log_mel
+            log_mel = log_mel.masked_fill(random_stretch(log_mel.shape[1], self.frequency_mask_bands), fill)
+        return log_mel, further
 
 
 RANGES = ("noise_snr_db", "time_mask_frames", "frequency_mask_bands")  # they act only with their probability or number
@@ -124,6 +142,13 @@ def interpolate(values: torch.Tensor, positions: torch.Tensor, dim: int) -> torc
     return torch.lerp(values.index_select(dim, lower), values.index_select(dim, upper), weight)
 
 
+def nearest_frames(values: torch.Tensor, frames: int) -> torch.Tensor:
+    """Values (frames, columns) at another number of frames; none in between, where a pitch may begin or end."""
+    if frames == len(values):
+        return values
+    return values[torch.linspace(0, len(values) - 1, frames).round().long()]
+
+
 def random_curve(bands: int, deviation: float, terms: int = 4) -> torch.Tensor | float:
     """A smooth random curve over the bands in dB, of the given standard deviation: a sum of a few cosines."""
     if not deviation:
@@ -160,10 +185,9 @@ def limit_band(log_mel: torch.Tensor, band_frequencies: torch.Tensor, low: float
     return log_mel.masked_fill(outside, FLOOR_DB)
 
 
-def mask_stretch(log_mel: torch.Tensor, dim: int, longest: int, fill: torch.Tensor) -> torch.Tensor:
-    """Replace a random stretch of frames (dim 0) or bands (dim 1) by a value."""
-    width = int(torch.randint(min(longest, log_mel.shape[dim] - 1) + 1, ()))
-    start = int(torch.randint(log_mel.shape[dim] - width + 1, ()))
-    positions = torch.arange(log_mel.shape[dim])
-    masked = (positions >= start) & (positions < start + width)
-    return log_mel.masked_fill(masked[:, None] if dim == 0 else masked, float(fill))
+def random_stretch(size: int, longest: int) -> torch.Tensor:
+    """Boolean mask (size,), True in one stretch of random place and length."""
+    width = int(torch.randint(min(longest, size - 1) + 1, ()))
+    start = int(torch.randint(size - width + 1, ()))
+    positions = torch.arange(size)
+    return (positions >= start) & (positions < start + width)

@@ -1,19 +1,18 @@
-"""From a table of utterances to what the Trainer takes: cached log-mel spectrograms, augmentation, padded batches."""
+"""From a table of utterances to what the Trainer takes: cached analyses, augmentation, padded batches."""
 
-import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, Features, List, Value
+from datasets import Dataset, concatenate_datasets
 from transformers import BatchFeature
 
 from ser_model.acoustics import mel_filters
-from ser_model.audio_io import load_audio
-from ser_model.feature_extraction_ser import SERFeatureExtractor
+from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
 from train.augmentation import Augmentation
+from train.feature_cache import clip_analyses
 
 
 logger = logging.getLogger(__name__)
@@ -23,42 +22,28 @@ STATISTICS_CLIPS = 2000  # enough for means and deviations of frames to within a
 
 def analysed(dataset: Dataset, extractor: SERFeatureExtractor, *, num_proc: int | None = None) -> Dataset:
     """
-    Add each clip's log-mel spectrogram to a table of utterances.
+    Add each clip's log-mel spectrogram to a table of utterances, from the cache where it is there.
 
-    `datasets` stores the result in its cache (HF_DATASETS_CACHE) under a fingerprint of the clips and of the
-    extractor's settings for this step, so that a second run, or another network on the same
-    spectrogram, starts at once.
+    Analyse a dataset before it is split: its parts, analysed one by one, would not share what is stored.
 
     Args:
-        dataset: has a column `path`.
+        dataset: has a column `path`; returned as it is if it was analysed already.
         extractor: its first step, [`SERFeatureExtractor.analyse`], is what is stored.
-        num_proc: processes that decode; None for one.
+        num_proc: processes that decode; None for as many as there are processors and work for.
 
     Returns:
-        The dataset with `log_mel` (frames * n_mels values in dB, frame by frame) and `length` (frames).
+        The dataset with `log_mel` (frames * analysis_size values, frame by frame) and `length` (frames).
     """
     if "log_mel" in dataset.column_names:
         return dataset  # part of a dataset that was analysed as a whole
-    features = Features(dataset.features | {"log_mel": List(Value("float32")), "length": Value("int32")})
-    return dataset.map(
-        functools.partial(analyse_clip, extractor=analysis_only(extractor)),
-        features=features,
-        num_proc=num_proc if num_proc and num_proc > 1 else None,
-        desc="Decoding clips and computing spectrograms",
-    )
+    analyses = clip_analyses(dataset["path"][:], analysis_only(extractor), num_proc)
+    return concatenate_datasets([dataset, analyses], axis=1)
 
 
 def analysis_only(extractor: SERFeatureExtractor) -> SERFeatureExtractor:
     """The extractor with only those settings that `analyse` depends on, so that others do not empty the cache."""
     names = ("sampling_rate", "n_mels", "n_fft", "win_length", "hop_length", "fmin", "fmax")
     return SERFeatureExtractor(n_mfcc=1, **{name: getattr(extractor, name) for name in names})
-
-
-def analyse_clip(utterance: dict[str, Any], extractor: SERFeatureExtractor) -> dict[str, Any]:
-    """Decode one utterance and compute its log-mel spectrogram."""
-    waveform = torch.from_numpy(load_audio(utterance["path"], target_rate=extractor.sampling_rate))
-    log_mel, lengths = extractor.analyse([waveform])
-    return {"log_mel": log_mel[0].numpy().ravel(), "length": int(lengths[0])}
 
 
 class BatchBuilder:
@@ -80,21 +65,25 @@ class BatchBuilder:
         self.augmentation = augmentation if augmentation and augmentation.is_active else None
         self.extra_columns = list(extra_columns)
         self.band_frequencies = band_centres(extractor)
+        levels = [name for name in LEVEL_FEATURES if name in extractor.frame_feature_names]
+        self.level_columns = [extractor.analysis_columns(name).start for name in levels]
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         """Batch of `input_features`, `attention_mask`, `labels` and the extra columns."""
-        log_mels = [self._log_mel(row["log_mel"]) for row in rows]
-        lengths = torch.tensor([len(log_mel) for log_mel in log_mels])
-        padded = torch.nn.utils.rnn.pad_sequence(log_mels, batch_first=True)
+        analyses = [self._analysis(row["log_mel"]) for row in rows]
+        lengths = torch.tensor([len(analysis) for analysis in analyses])
+        padded = torch.nn.utils.rnn.pad_sequence(analyses, batch_first=True)
         batch = self.extractor.compose_batch(padded, lengths)
         batch["labels"] = torch.tensor([int(row["label"]) for row in rows])
         for name in self.extra_columns:
             batch[name] = torch.tensor(np.array([row[name] for row in rows]))
         return batch
 
-    def _log_mel(self, stored: np.ndarray) -> torch.Tensor:
-        log_mel = torch.from_numpy(np.array(stored, dtype=np.float32)).view(-1, self.extractor.n_mels)
-        return self.augmentation(log_mel, self.band_frequencies) if self.augmentation else log_mel
+    def _analysis(self, stored: np.ndarray) -> torch.Tensor:
+        analysis = torch.from_numpy(np.array(stored, dtype=np.float32)).view(-1, self.extractor.analysis_size)
+        if self.augmentation is None:
+            return analysis
+        return self.augmentation(analysis, self.band_frequencies, self.level_columns)
 
 
 def band_centres(extractor: SERFeatureExtractor) -> torch.Tensor:

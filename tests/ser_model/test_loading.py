@@ -148,6 +148,7 @@ def test_checkpoint_has_only_data_and_code(checkpoint):
         "config.json",
         "configuration_ser.py",
         "feature_extraction_ser.py",
+        "frame_features.py",
         "model.safetensors",
         "modeling_ser.py",
         "network_ser.py",
