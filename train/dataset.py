@@ -37,13 +37,15 @@ def analysed(dataset: Dataset, extractor: SERFeatureExtractor, *, num_proc: int 
     if "log_mel" in dataset.column_names:
         return dataset  # part of a dataset that was analysed as a whole
     analyses = clip_analyses(dataset["path"][:], analysis_only(extractor), num_proc)
-    return concatenate_datasets([dataset, analyses], axis=1)
+    # Datasets with a mapping of indices, as after a selection, would both be copied to be joined.
+    return concatenate_datasets([dataset.flatten_indices(keep_in_memory=True), analyses], axis=1)
 
 
 def analysis_only(extractor: SERFeatureExtractor) -> SERFeatureExtractor:
     """The extractor with only those settings that `analyse` depends on, so that others do not empty the cache."""
-    names = ("sampling_rate", "n_mels", "n_fft", "win_length", "hop_length", "fmin", "fmax")
-    return SERFeatureExtractor(n_mfcc=1, **{name: getattr(extractor, name) for name in names})
+    names = ("sampling_rate", "n_mels", "n_fft", "win_length", "hop_length", "fmin", "fmax", "trim_db")
+    settings = {name: getattr(extractor, name) for name in names}
+    return SERFeatureExtractor(["log_mel", *extractor.frame_feature_names], n_mfcc=1, **settings)
 
 
 class BatchBuilder:
