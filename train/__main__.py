@@ -10,6 +10,9 @@ from pathlib import Path
 EXAMPLES = """examples:
   python -m train fit ravdess_lstm --corpora-root CORPORA --output runs/ravdess_lstm
   python -m train fit ser_lstm --output runs/short --set training.num_train_epochs=3
+  python -m train crossvalidate ravdess_lstm --protocol ravdess --seeds 0 1 2 --output runs/ravdess_folds
+  python -m train compare runs/ravdess_folds runs/ravdess_lstm
+  python -m train explore ravdess CLIP --output runs/pictures
   python -m train evaluate ser_model/pretrained --corpora ravdess tess --output runs/evaluation
 """
 
@@ -37,21 +40,48 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_fit, add_crossvalidate, add_evaluate, add_compare, add_explore, add_card):
+        add(commands).add_argument("--traceback", action="store_true", help="show where an error came from")
+    return parser.parse_args(arguments)
 
+
+def add_fit(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`fit` and its arguments."""
     fit = commands.add_parser("fit", help="train a recipe", description="Train a recipe, and test what came out.")
-    fit.add_argument("recipe", metavar="RECIPE", help="name of a recipe in train/recipes, or a YAML file")
+    add_recipe(fit)
     fit.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the checkpoint goes")
-    fit.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change the recipe: training.learning_rate=0.002",
-    )
     fit.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
     fit.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
+    add_corpora_root(fit)
     fit.set_defaults(run=run_fit)
+    return fit
 
+
+def add_crossvalidate(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`crossvalidate` and its arguments."""
+    crossvalidate = commands.add_parser(
+        "crossvalidate",
+        help="train and test a recipe on every fold of a protocol",
+        description="Train and test a recipe on every fold of a protocol, with several seeds. Started again after an "
+        "interruption, it goes on where it was.",
+    )
+    add_recipe(crossvalidate)
+    crossvalidate.add_argument("--protocol", required=True, metavar="NAME", help="of train/corpora/splits.py: ravdess")
+    crossvalidate.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], metavar="N", help="one training for each (default: 0)"
+    )
+    crossvalidate.add_argument("--folds", nargs="+", metavar="NAME", help="only these (default: all)")
+    crossvalidate.add_argument(
+        "--jobs", type=int, metavar="N", help="trainings at the same time (default: one for each processor)"
+    )
+    crossvalidate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where everything goes")
+    add_corpora_root(crossvalidate)
+    crossvalidate.set_defaults(run=run_crossvalidate)
+    return crossvalidate
+
+
+def add_evaluate(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`evaluate` and its arguments."""
     evaluate = commands.add_parser(
         "evaluate", help="test a checkpoint", description="Test a checkpoint on speakers that it never heard."
     )
@@ -61,8 +91,45 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--split", default="test", choices=("train", "validation", "test", "all"), help="(default: test)"
     )
     evaluate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the figures go")
+    add_corpora_root(evaluate)
     evaluate.set_defaults(run=run_evaluate)
+    return evaluate
 
+
+def add_compare(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`compare` and its arguments."""
+    compare = commands.add_parser(
+        "compare",
+        help="a table of results side by side",
+        description="Print results side by side, each protocol under its own heading; write comparison.md and .csv.",
+    )
+    compare.add_argument(
+        "runs", metavar="RUN", nargs="+", type=Path, help="output folder of fit, evaluate or crossvalidate"
+    )
+    compare.add_argument(
+        "--output", type=Path, default=Path(), metavar="DIR", help="where the tables go (default: here)"
+    )
+    compare.set_defaults(run=run_compare)
+    return compare
+
+
+def add_explore(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`explore` and its arguments."""
+    explore = commands.add_parser(
+        "explore",
+        help="look at clips and corpora",
+        description="Draw clips (waveform, amplitude envelope, spectrogram, MFCC) and corpora (labels, durations, "
+        "sexes, speakers).",
+    )
+    explore.add_argument("what", metavar="CLIP_OR_CORPUS", nargs="+", help="audio files, and names of corpora")
+    explore.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the figures go")
+    add_corpora_root(explore)
+    explore.set_defaults(run=run_explore)
+    return explore
+
+
+def add_card(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`card` and its arguments."""
     card = commands.add_parser(
         "card",
         help="write the model card",
@@ -76,19 +143,31 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     card.add_argument(
         "--benchmarks", type=Path, default=Path("benchmarks/results.json"), help="what `make bench` wrote"
     )
-    card.add_argument("--traceback", action="store_true", help="show where an error came from")
     card.set_defaults(run=run_card)
+    return card
 
-    for command in (fit, evaluate):
-        command.add_argument(
-            "--corpora-root",
-            type=Path,
-            default=os.environ.get("SER_CORPORA"),
-            metavar="DIR",
-            help="folder with a folder for each corpus (default: $SER_CORPORA)",
-        )
-        command.add_argument("--traceback", action="store_true", help="show where an error came from")
-    return parser.parse_args(arguments)
+
+def add_recipe(command: argparse.ArgumentParser) -> None:
+    """A recipe, and changes to it."""
+    command.add_argument("recipe", metavar="RECIPE", help="name of a recipe in train/recipes, or a YAML file")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the recipe: training.learning_rate=0.002",
+    )
+
+
+def add_corpora_root(command: argparse.ArgumentParser) -> None:
+    """Where the corpora are."""
+    command.add_argument(
+        "--corpora-root",
+        type=Path,
+        default=os.environ.get("SER_CORPORA"),
+        metavar="DIR",
+        help="folder with a folder for each corpus (default: $SER_CORPORA)",
+    )
 
 
 def run_fit(options: argparse.Namespace) -> int:
@@ -106,6 +185,24 @@ def run_fit(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_crossvalidate(options: argparse.Namespace) -> int:
+    """Train and test on every fold."""
+    from train.crossvalidate import crossvalidate
+    from train.recipe import load_recipe
+
+    crossvalidate(
+        load_recipe(options.recipe, options.set),
+        options.protocol,
+        corpora_root(options),
+        options.output,
+        seeds=options.seeds,
+        folds=options.folds,
+        jobs=options.jobs,
+    )
+    print(f"Figures and every prediction are in {options.output}")
+    return 0
+
+
 def run_evaluate(options: argparse.Namespace) -> int:
     """Test a checkpoint."""
     from train.checkpoint import load_checkpoint
@@ -119,6 +216,23 @@ def run_evaluate(options: argparse.Namespace) -> int:
     if not len(chosen):
         raise ValueError(f"{', '.join(options.corpora)}: the split {options.split!r} has no clips; try --split all.")
     report(checkpoint, chosen, options.output, split=options.split, corpora_root=corpora_root(options))
+    return 0
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """Print and write tables of results."""
+    from train.compare import compare
+
+    print(compare(options.runs, options.output))
+    return 0
+
+
+def run_explore(options: argparse.Namespace) -> int:
+    """Draw clips and corpora."""
+    from train.explore import explore
+
+    for path in explore(options.what, options.corpora_root, options.output):
+        print(path)
     return 0
 
 

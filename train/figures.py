@@ -29,7 +29,7 @@ DOTS_PER_INCH = 200
 WIDTH = 7.0  # inches: two columns of a paper
 CHARACTER_WIDTH = 0.077  # inches, of a title's letters on average
 LEGIBLE_SPEAKERS = 70  # more names than this do not fit under the bars
-PROJECTED_CLIPS = 2000  # more points hide one another, and t-SNE takes minutes
+PROJECTED_CLIPS = 1000  # more points hide one another, and t-SNE takes long
 DRAWING_TURNS = 10
 PERPLEXITY = 30  # of t-SNE: about the number of neighbours that a point keeps
 
@@ -208,7 +208,9 @@ def sex_handles(sexes: Mapping[str, str], speakers: Sequence[str]) -> list[Patch
     ]
 
 
-def save_reliability_diagram(scores: np.ndarray, references: np.ndarray, path: Path, title: str) -> None:
+def save_reliability_diagram(
+    scores: np.ndarray, references: np.ndarray, path: Path, title: str, *, unit: str = "clips"
+) -> None:
     """Draw how often the model is right at each confidence, and how many clips have that confidence.
 
     Args:
@@ -216,6 +218,7 @@ def save_reliability_diagram(scores: np.ndarray, references: np.ndarray, path: P
         references: index of each clip's true label, (clips,).
         path: PNG file.
         title: what was measured, on what, by which protocol.
+        unit: what is counted.
     """
     binned = reliability(scores, references)
     filled = binned.counts > 0
@@ -233,7 +236,7 @@ def save_reliability_diagram(scores: np.ndarray, references: np.ndarray, path: P
     upper.set_title(f"expected calibration error {expected_calibration_error(scores, references):.1%}")
     lower.bar(centres, binned.counts, width=0.92 * width, color=GREY)
     lower.set_xlim(0, 1)
-    lower.set_ylabel("clips")
+    lower.set_ylabel(unit)
     lower.set_xlabel("confidence (highest score)")
     lower.grid(axis="y")
     add_title(figure, title)

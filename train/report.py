@@ -1,8 +1,10 @@
-"""What a test leaves behind: metrics.json, every prediction, a picture of the confusions, a summary on the screen."""
+"""What a test leaves behind: metrics.json, every prediction, figures, a summary on the screen."""
 
 import json
+import platform
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,20 +12,30 @@ from typing import Any
 import pandas as pd
 from datasets import Dataset
 
-from train.checkpoint import Checkpoint
-from train.evaluation import metrics, predict, write_predictions
-from train.figures import save_confusion_matrix
+from ser_model.modeling_ser import SERForAudioClassification
+from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN, Checkpoint
+from train.corpora import CORPORA, PROTOCOLS, Fold
+from train.evaluation import metrics, pooled_states, predict, score_matrix, target_indices, write_predictions
+from train.figures import (
+    save_confusion_matrix,
+    save_pooled_states,
+    save_reliability_diagram,
+    save_speaker_bars,
+)
+from train.recipe import Recipe
 
 
 METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.parquet"
 EXAMPLES_SHOWN = 10
+LIBRARIES = ("torch", "transformers", "datasets", "scikit-learn", "librosa", "soundfile")
 
 
 def report(
     checkpoint: Checkpoint, dataset: Dataset, output: Path, *, split: str, corpora_root: Path
 ) -> dict[str, Any]:
     """
-    Test a model on utterances, write metrics.json, predictions.parquet and confusion_matrix.png, print a summary.
+    Test a model on utterances, write metrics.json, predictions.parquet and figures, print a summary.
 
     Args:
         checkpoint: model, extractor, and the speakers that it has heard.
@@ -35,42 +47,149 @@ def report(
     Returns:
         The content of metrics.json.
     """
-    model, labels = checkpoint.model, checkpoint.recipe.labels
-    protocol = checkpoint.protocol(dataset["speaker"][:])
+    model, recipe = checkpoint.model, checkpoint.recipe
     predictions = predict(model, checkpoint.extractor, dataset)
     result = {
-        "protocol": protocol,
+        "protocol": checkpoint.protocol(dataset["speaker"][:]),
         "split": split,
-        "labels": labels,
+        **provenance(recipe),
         "parameters": model.num_parameters(),
         "temperature": model.config.temperature,
-        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
-        "versions": {name: version(name) for name in ("torch", "transformers", "librosa", "soundfile")},
-    } | metrics(predictions, labels)
+    } | metrics(predictions, recipe.labels)
     output.mkdir(parents=True, exist_ok=True)
-    (output / METRICS_FILE).write_text(json.dumps(result, indent=2) + "\n")
-    write_predictions(predictions, output / "predictions.parquet", corpora_root)
-    for name, figures in result["corpora"].items():
-        title = f"{name}, {split} ({protocol}): UAR {figures['uar']:.1%}"
-        save_confusion_matrix(figures["confusion_matrix"], labels, output / f"confusion_matrix_{name}.png", title)
-    print(summary(result), examples(predictions), sep="\n\n")
+    write_metrics(result, output)
+    write_predictions(predictions, output / PREDICTIONS_FILE, corpora_root)
+    draw_results(result, predictions, output, f"{split} split")
+    states = pooled_states(model, checkpoint.extractor, dataset)
+    title = f"{recipe.name}: pooled states of the {split} clips ({result['protocol']})"
+    save_pooled_states(states, predictions["label"], output / "pooled_states.png", title)
+    print(f"{split} split, {result['protocol']}", summary(result), examples(predictions), sep="\n\n")
     return result
 
 
-def summary(result: dict[str, Any]) -> str:
-    """The figures as a table for the screen."""
-    lines = [
-        f"{result['split']} split, {result['protocol']}",
-        "corpus     clips speakers    UAR   (95 %)        accuracy",
-    ]
+def report_folds(
+    predictions: pd.DataFrame, recipe: Recipe, protocol: str, folds: Sequence[Fold], output: Path
+) -> dict[str, Any]:
+    """
+    Write metrics.json, predictions.parquet and figures of a cross-validation, print a summary.
+
+    Args:
+        predictions: out-of-fold predictions of one or more seeds, with columns `fold` and `seed`.
+        recipe: what was trained.
+        protocol: key of `PROTOCOLS`.
+        folds: those that were tested.
+        output: folder of the files.
+
+    Returns:
+        The content of metrics.json.
+    """
+    seen = any(fold.speakers_seen for fold in folds)
+    result = {
+        "protocol": SPEAKERS_SEEN if seen else SPEAKER_DISJOINT,
+        "cross_validation": {
+            "protocol": protocol,
+            "title": PROTOCOLS[protocol].title,
+            "folds": {fold.name: sorted(fold.test_speakers) for fold in folds},
+            "seeds": sorted(predictions["seed"].unique().tolist()),
+        },
+        **provenance(recipe),
+        "parameters": SERForAudioClassification(recipe.config()).num_parameters(),
+    } | metrics(predictions, recipe.labels)
+    write_metrics(result, output)
+    predictions.to_parquet(output / PREDICTIONS_FILE, index=False)
+    draw_results(result, predictions, output, PROTOCOLS[protocol].title)
+    print(describe_rounds(result), summary(result), sep="\n\n")
+    return result
+
+
+def provenance(recipe: Recipe) -> dict[str, Any]:
+    """What was trained and measured, by which command and versions."""
+    return {
+        "labels": recipe.labels,
+        "recipe": recipe.to_dict(),
+        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+    }
+
+
+def write_metrics(result: Mapping[str, Any], output: Path) -> None:
+    """Write metrics.json."""
+    (output / METRICS_FILE).write_text(json.dumps(result, indent=2) + "\n")
+
+
+def draw_results(result: Mapping[str, Any], predictions: pd.DataFrame, output: Path, tested: str) -> None:
+    """Draw confusions, speakers and reliability for each corpus."""
+    labels, seeds = result["labels"], len(result.get("seeds", "0"))
+    unit = "clips" if seeds == 1 else f"clips × {seeds} seeds"
     for name, figures in result["corpora"].items():
-        interval = figures["uar_interval"]
-        shown = "{:5.1f} - {:4.1f}".format(*(100 * value for value in interval)) if interval else "            "
-        lines.append(
-            f"{name:10} {figures['clips']:5} {figures['speakers']:8}  {100 * figures['uar']:5.1f}  {shown} "
-            f"{100 * figures['accuracy']:9.1f}"
+        rows = predictions[predictions["corpus"] == name]
+        sexes = dict(zip(rows["speaker"], rows["sex"], strict=True))
+        title = f"{result['recipe']['name']} on {corpus_title(name)}, {tested} ({result['protocol']})"
+        save_confusion_matrix(
+            figures["confusion_matrix"],
+            labels,
+            output / f"confusion_matrix_{name}.png",
+            f"{title}: UAR {uar_text(figures)} %",
         )
-    return "\n".join(lines)
+        save_speaker_bars(
+            figures["uar_by_speaker"], sexes, output / f"speakers_{name}.png", title, chance=1 / len(labels)
+        )
+        save_reliability_diagram(
+            score_matrix(rows, labels),
+            target_indices(rows, labels),
+            output / f"reliability_{name}.png",
+            title,
+            unit=unit,
+        )
+
+
+def corpus_title(name: str) -> str:
+    """Name of a corpus for people."""
+    return CORPORA[name].title if name in CORPORA else name
+
+
+def uar_text(figures: Mapping[str, Any]) -> str:
+    """UAR in per cent, with its deviation over seeds where there are several: "48.7 ± 0.9"."""
+    deviation = figures.get("deviation", {}).get("uar")
+    return f"{100 * figures['uar']:.1f}" + (f" ± {100 * deviation:.1f}" if deviation is not None else "")
+
+
+def interval_text(figures: Mapping[str, Any]) -> str:
+    """95 % interval of the UAR over speakers in per cent: as "44.1 - 52.3"; a dash where there is none."""
+    interval = figures["uar_interval"]
+    return " – ".join(f"{100 * value:.1f}" for value in interval) if interval else "–"
+
+
+def describe_rounds(result: Mapping[str, Any]) -> str:
+    """What was cross-validated, in a line."""
+    rounds = result["cross_validation"]
+    seeds = ", ".join(map(str, rounds["seeds"]))
+    return (
+        f"{result['recipe']['name']}, protocol {rounds['protocol']} ({rounds['title']}), {result['protocol']}: "
+        f"{len(rounds['folds'])} folds, seeds {seeds}"
+    )
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """The figures of each corpus as a table for the screen, and those of all where there are several."""
+    rows = dict(result["corpora"])
+    if len(rows) > 1:
+        rows["all"] = result
+    if "common_sentences" in rows.get("ased", {}):
+        rows["  common sentences"] = rows["ased"]["common_sentences"]
+    lines = ["corpus              clips speakers          UAR      (95 %)    accuracy  macro F1"]
+    lines += [
+        f"{name:18} {figures['clips']:6} {figures['speakers']:8} {uar_text(figures):>12} {interval_text(figures):>13} "
+        f"{100 * figures['accuracy']:9.1f} {100 * figures['macro_f1']:9.1f}"
+        for name, figures in rows.items()
+    ]
+    by_sex = ", ".join(f"{sex} {100 * uar:.1f}" for sex, uar in result["uar_by_sex"].items())
+    worst, best = (
+        f"{result[name]} {100 * result['uar_by_speaker'][result[name]]:.1f}"
+        for name in ("worst_speaker", "best_speaker")
+    )
+    calibration = f"calibration error {100 * result['calibration_error']:.1f}, Brier score {result['brier_score']:.2f}"
+    return "\n".join([*lines, f"UAR by sex: {by_sex}; worst speaker {worst}, best {best}; {calibration}"])
 
 
 def examples(predictions: pd.DataFrame) -> str:

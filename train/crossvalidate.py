@@ -1,0 +1,317 @@
+"""Cross-validation: a recipe by a protocol of evaluation, every fold and seed trained and tested, none of it twice."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from datasets import Dataset
+from filelock import FileLock, Timeout
+from tqdm.auto import tqdm
+from transformers.trainer_utils import get_last_checkpoint
+
+from train.checkpoint import RECIPE_FILE, Checkpoint, load_checkpoint
+from train.corpora import PROTOCOLS, CorpusError, Fold, get_folds, labels_in_common, load_corpora, split_fold
+from train.corpora.base import relative
+from train.corpora.registry import unknown_name
+from train.dataset import analysed
+from train.evaluation import pooled_states, predict, unweighted_average_recall, write_predictions
+from train.figures import save_pooled_states
+from train.fit import TRAINER_FOLDER, fit
+from train.processes import Work, run_in_processes
+from train.recipe import Recipe, RecipeError
+from train.report import PREDICTIONS_FILE, report_folds
+
+
+logger = logging.getLogger(__name__)
+
+SETTINGS_FILE = "crossvalidation.json"
+LOG_FILE = "log.txt"
+LOCK_FILE = ".lock"
+SHOWN_DIFFERENCES = 6
+
+
+@dataclass(frozen=True)
+class Round:
+    """One fold with one seed: what a process does, and where it leaves it."""
+
+    seed: int
+    fold: Fold
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"seed {self.seed} {self.fold.name}"
+
+    @property
+    def predictions(self) -> Path:
+        """Written last and in one piece: where it is, the round is finished."""
+        return self.folder / PREDICTIONS_FILE
+
+
+def crossvalidate(
+    recipe: Recipe,
+    protocol: str,
+    corpora_root: Path,
+    output: Path,
+    *,
+    seeds: Sequence[int] = (0,),
+    folds: Sequence[str] | None = None,
+    jobs: int | None = None,
+) -> dict[str, Any]:
+    """
+    Train and test a recipe on every fold of a protocol with every seed.
+
+    Each round goes to `output/<seed>/<fold>`. Rounds that are finished there are not repeated, unfinished ones go on
+    from their last epoch; further seeds and folds may be added to a folder later.
+
+    Args:
+        recipe: what to train; its own split is not used.
+        protocol: key of `PROTOCOLS`.
+        corpora_root: folder of the corpora.
+        output: folder for predictions.parquet, metrics.json and figures.
+        seeds: of the weights, the order, the augmentation and the choice of validation speakers.
+        folds: names of some folds; all by default.
+        jobs: rounds trained at the same time, one thread each; by default as many as there are processors.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        CorpusError: a corpus, a label or a fold that is not there.
+        ValueError: a folder with other contents or other settings, or one that another process works on.
+        WorkError: a round failed.
+    """
+    check_arguments(seeds, jobs)
+    recipe, dataset = load_task(recipe, protocol, corpora_root)
+    chosen = choose_folds(protocol, dataset, folds)
+    settings = describe_settings(recipe, protocol, dataset, corpora_root)
+    rounds = [Round(seed, fold, output / str(seed) / fold.name) for seed in seeds for fold in chosen]
+    with claimed(output, settings):
+        run_rounds(rounds, recipe, dataset, corpora_root, jobs or os.cpu_count() or 1)
+        predictions = pd.concat([read_round(entry) for entry in rounds], ignore_index=True)
+        check_each_clip_once(predictions)
+        return report_folds(predictions, recipe, protocol, chosen, output)
+
+
+def check_arguments(seeds: Sequence[int], jobs: int | None) -> None:
+    """Raise ValueError for seeds or jobs that cannot be meant."""
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise ValueError(f"seeds must be whole numbers from 0, each once; got {list(seeds)}.")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}.")
+
+
+def load_task(recipe: Recipe, protocol: str, corpora_root: Path) -> tuple[Recipe, Dataset]:
+    """The recipe with the labels of the protocol's task, and its utterances."""
+    if protocol not in PROTOCOLS:
+        raise CorpusError(unknown_name("protocol", protocol, PROTOCOLS))
+    task = PROTOCOLS[protocol]
+    if task.labels:
+        recipe = with_labels(recipe, task.labels, task.label_map)
+    dataset = load_utterances(recipe, corpora_root)
+    if protocol == "cross-corpus":
+        recipe, dataset = with_common_labels(recipe, dataset, corpora_root)
+    return recipe, dataset
+
+
+def load_utterances(recipe: Recipe, corpora_root: Path) -> Dataset:
+    """The utterances of a recipe's corpora that have its labels."""
+    return load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
+
+
+def with_common_labels(recipe: Recipe, dataset: Dataset, corpora_root: Path) -> tuple[Recipe, Dataset]:
+    """A recipe over several corpora, and its utterances, with the labels that each of the corpora has."""
+    if len(recipe.corpora) < 2:
+        raise RecipeError(f"{recipe.name}: cross-corpus takes at least two corpora; the recipe has {recipe.corpora}.")
+    labels = labels_in_common(dataset)
+    if len(labels) < 2:
+        raise RecipeError(f"{recipe.name}: fewer than two labels are common to {', '.join(recipe.corpora)}.")
+    recipe = with_labels(recipe, labels, {})
+    return recipe, load_utterances(recipe, corpora_root)
+
+
+def with_labels(recipe: Recipe, labels: Sequence[str], label_map: Mapping[str, str]) -> Recipe:
+    """A recipe whose task is restricted to some of its labels, after a further label map.
+
+    Raises:
+        RecipeError: one of the labels is not in the recipe.
+    """
+    missing = [label for label in labels if label not in recipe.labels]
+    if missing:
+        raise RecipeError(f"{recipe.name}: the protocol is about {', '.join(labels)}; add {', '.join(missing)}.")
+    mapped = {source: target if target in labels else None for source, target in recipe.label_map.items()}
+    ordered = [label for label in recipe.labels if label in labels]
+    return dataclasses.replace(recipe, labels=ordered, label_map=mapped | dict(label_map))
+
+
+def choose_folds(protocol: str, dataset: Dataset, names: Sequence[str] | None) -> list[Fold]:
+    """Folds of a protocol by their names; all without names."""
+    folds = {fold.name: fold for fold in get_folds(protocol, dataset["speaker"][:])}
+    for name in names or []:
+        if name not in folds:
+            raise CorpusError(f"protocol {protocol}: {unknown_name('fold', name, folds)}")
+    return [folds[name] for name in names or folds]
+
+
+def describe_settings(recipe: Recipe, protocol: str, dataset: Dataset, corpora_root: Path) -> dict[str, Any]:
+    """Everything that a finished round depends on, as plain data."""
+    columns = zip(dataset["path"][:], dataset["label"][:], dataset["speaker"][:], strict=True)
+    root = Path(os.path.abspath(corpora_root.expanduser()))
+    rows = sorted((relative(path, root), label, speaker) for path, label, speaker in columns)
+    clips = {"number": len(dataset), "sha256": hashlib.sha256(json.dumps(rows).encode()).hexdigest()}
+    return {"protocol": protocol, "clips": clips, "recipe": recipe.to_dict()}
+
+
+@contextlib.contextmanager
+def claimed(output: Path, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Context in which a folder belongs to this process and to one set of settings.
+
+    Raises:
+        ValueError: another process works on it, or it holds something else.
+    """
+    check_folder(output, settings)
+    output.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(output / LOCK_FILE).acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"Another process works on {output}: wait for it, or give another --output.") from None
+    with lock:
+        write_whole(output / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
+        yield
+
+
+def check_folder(output: Path, settings: Mapping[str, Any]) -> None:
+    """Raise ValueError if a folder holds something else than a cross-validation with these settings."""
+    present = [path.name for path in output.iterdir() if path.name != LOCK_FILE] if output.is_dir() else []
+    if not present:
+        return
+    if SETTINGS_FILE not in present:
+        raise ValueError(f"{output} is not empty and holds no cross-validation: give another --output.")
+    differences = list(compare_settings(json.loads((output / SETTINGS_FILE).read_text()), settings))
+    if differences:
+        shown = "".join(f"\n  {line}" for line in differences[:SHOWN_DIFFERENCES])
+        more = f"\n  and {len(differences) - SHOWN_DIFFERENCES} more" if len(differences) > SHOWN_DIFFERENCES else ""
+        raise ValueError(
+            f"{output} holds a cross-validation with other settings; its results would be mixed with these:{shown}"
+            f"{more}\nGive another --output, or delete that folder."
+        )
+
+
+def compare_settings(there: Any, now: Any, name: str = "") -> Iterator[str]:
+    """What differs between two nested settings, one line for each value."""
+    if isinstance(there, Mapping) and isinstance(now, Mapping):
+        for key in sorted({*there, *now}):
+            yield from compare_settings(there.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif there != now:
+        yield f"{name}: {there!r} there, {now!r} now"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there in one piece or not at all."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(text)
+    os.replace(unfinished, path)
+
+
+def run_rounds(rounds: Sequence[Round], recipe: Recipe, dataset: Dataset, corpora_root: Path, jobs: int) -> None:
+    """Train and test the rounds that are not finished, some at a time, and say how far they are."""
+    unfinished = [entry for entry in rounds if not entry.predictions.is_file()]
+    if len(unfinished) < len(rounds):
+        logger.info("%d of %d rounds are finished already", len(rounds) - len(unfinished), len(rounds))
+    if not unfinished:
+        return
+    # Decoded and analysed once; each round takes its rows of it.
+    dataset = analysed(dataset, recipe.feature_extractor(), num_proc=jobs)
+    by_name = {entry.name: entry for entry in unfinished}
+    works = [
+        Work(entry.name, run_round, (entry, recipe, dataset, corpora_root), entry.folder / LOG_FILE)
+        for entry in unfinished
+    ]
+    with tqdm(total=len(rounds), initial=len(rounds) - len(unfinished), unit="round", disable=None) as bar:
+        for work in run_in_processes(
+            works,
+            min(jobs, len(works)),
+            preload=[__name__],
+            poll=lambda running: bar.set_postfix_str(", ".join(epochs_of(by_name[work.name]) for work in running)),
+        ):
+            bar.update()
+            bar.write(outcome(by_name[work.name]))
+
+
+def epochs_of(entry: Round) -> str:
+    """How far a round's training is, by the Trainer's last checkpoint: "seed 0 fold1: epoch 3/40"."""
+    try:
+        last = get_last_checkpoint(str(entry.folder / TRAINER_FOLDER))
+        state = json.loads(Path(last or "", "trainer_state.json").read_text())
+    except (OSError, ValueError):  # none is there yet, or it is being written or removed
+        return entry.name
+    return f"{entry.name}: epoch {state['epoch']:.0f}/{state['num_train_epochs']}"
+
+
+def outcome(entry: Round) -> str:
+    """What a finished round gave: "seed 0 fold1: UAR 43.2 % on 300 clips"."""
+    table = pd.read_parquet(entry.predictions)
+    uar = unweighted_average_recall(table["label"].to_numpy(), table["prediction"].to_numpy())
+    return f"{entry.name}: UAR {100 * uar:.1f} % on {len(table)} clips"
+
+
+def run_round(entry: Round, recipe: Recipe, dataset: Dataset, corpora_root: Path) -> None:
+    """Train one fold with one seed and write its predictions on speakers that it has not heard."""
+    started = time.monotonic()
+    torch.set_num_threads(1)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    splits = split_fold(dataset, entry.fold, seed=entry.seed)
+    checkpoint = trained(entry, recipe, splits)
+    check_unheard(checkpoint, entry.fold, splits["test"])
+    predictions = predict(checkpoint.model, checkpoint.extractor, splits["test"])
+    draw_states(checkpoint, splits["test"], entry)
+    shutil.rmtree(entry.folder / TRAINER_FOLDER, ignore_errors=True)
+    write_predictions(predictions.assign(fold=entry.fold.name, seed=entry.seed), entry.predictions, corpora_root)
+    logger.info("finished in %.0f s", time.monotonic() - started)
+
+
+def trained(entry: Round, recipe: Recipe, splits: Mapping[str, Dataset]) -> Checkpoint:
+    """The checkpoint of a round: the one that is there, or what training, gone on with or begun, gives."""
+    if (entry.folder / RECIPE_FILE).is_file():  # written last
+        return load_checkpoint(str(entry.folder))
+    return fit(recipe, splits, entry.folder, seed=entry.seed, resume=True)
+
+
+def check_unheard(checkpoint: Checkpoint, fold: Fold, test: Dataset) -> None:
+    """Make sure that no test speaker was trained on, or chosen with, unless the protocol says so."""
+    heard = checkpoint.speakers & set(test["speaker"][:])
+    if heard and not fold.speakers_seen:
+        raise CorpusError(f"{fold.name}: test speakers were heard in training: {', '.join(sorted(heard))}.")
+
+
+def draw_states(checkpoint: Checkpoint, test: Dataset, entry: Round) -> None:
+    """Draw the pooled states of the test clips, whose axes are this round's own."""
+    labels = [checkpoint.recipe.labels[index] for index in test["label"][:]]
+    states = pooled_states(checkpoint.model, checkpoint.extractor, test)
+    title = f"{checkpoint.recipe.name}, {entry.fold.name}, seed {entry.seed}: pooled states of {len(test)} test clips"
+    save_pooled_states(states, labels, entry.folder / "pooled_states.png", title)
+
+
+def read_round(entry: Round) -> pd.DataFrame:
+    """Predictions of a finished round."""
+    return pd.read_parquet(entry.predictions)
+
+
+def check_each_clip_once(predictions: pd.DataFrame) -> None:
+    """Make sure that with each seed no clip is counted twice."""
+    repeated = predictions[predictions.duplicated(["seed", "path"])]
+    if len(repeated):
+        raise CorpusError(
+            f"{len(repeated)} clips are tested in more than one fold, among them {repeated.iloc[0].path}."
+        )
