@@ -20,7 +20,7 @@ EXAMPLES = """examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 on success, 1 when something given is wrong."""
     options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if is_first_process() else logging.ERROR, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         return options.run(options)
@@ -179,10 +179,17 @@ def run_fit(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.recipe, options.set)
     splits = load_splits(recipe, corpora_root(options), options.seed)
     checkpoint = fit(recipe, splits, options.output, seed=options.seed, resume=options.resume)
+    if not is_first_process():
+        return 0
     if len(splits["test"]):
         report(checkpoint, splits["test"], options.output, split="test", corpora_root=corpora_root(options))
     print(f"The checkpoint is in {options.output}; try it: python -m ser_model CLIP --model {options.output}")
     return 0
+
+
+def is_first_process() -> bool:
+    """Whether this is the only process, or the first of those that torchrun or accelerate started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def run_crossvalidate(options: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """From a table of utterances to what the Trainer takes: cached analyses, augmentation, padded batches."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ser_model.acoustics import mel_filters
 from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
 from train.augmentation import Augmentation
 from train.feature_cache import clip_analyses
+from train.randomness import Epoch, seeded
 
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,35 @@ def analysis_only(extractor: SERFeatureExtractor) -> SERFeatureExtractor:
     return SERFeatureExtractor(["log_mel", *extractor.frame_feature_names], n_mfcc=1, **settings)
 
 
+class UtteranceRows(torch.utils.data.Dataset):
+    """Rows of an analysed dataset as the collator takes them: analyses are read when asked for, the rest is in memory.
+
+    Every row has `log_mel`, float32 (frames * analysis_size,), its `label`, and its number, `row`.
+
+    Args:
+        dataset: as [`analysed`] gives it.
+        columns: further values of each row, (rows, ...).
+    """
+
+    def __init__(self, dataset: Dataset, columns: Mapping[str, np.ndarray] | None = None):
+        self.analyses = dataset.select_columns("log_mel").with_format("numpy")
+        self.columns = {"label": np.array(dataset["label"][:]), "row": np.arange(len(dataset)), **(columns or {})}
+
+    def __len__(self) -> int:
+        return len(self.analyses)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: list[int]) -> list[dict[str, Any]]:
+        """Several rows at once, as a data loader asks for them."""
+        analyses = self.analyses[rows]["log_mel"]
+        return [
+            {"log_mel": log_mel} | {name: values[row] for name, values in self.columns.items()}
+            for row, log_mel in zip(rows, analyses, strict=True)
+        ]
+
+
 class BatchBuilder:
     """Collates rows of an analysed dataset into model inputs; training adds augmentation.
 
@@ -55,6 +86,8 @@ class BatchBuilder:
         extractor: makes the features of the (augmented) spectrograms.
         augmentation: what to change; None at evaluation.
         extra_columns: numeric columns that the batch keeps beside features and labels.
+        seed: of the augmentation.
+        epoch: the running one; augmentation follows from it, the seed and the rows of the batch, `row`.
     """
 
     def __init__(
@@ -62,16 +95,30 @@ class BatchBuilder:
         extractor: SERFeatureExtractor,
         augmentation: Augmentation | None = None,
         extra_columns: Sequence[str] = (),
+        seed: int = 0,
+        epoch: Epoch | None = None,
     ):
         self.extractor = extractor
         self.augmentation = augmentation if augmentation and augmentation.is_active else None
         self.extra_columns = list(extra_columns)
+        self.seed = seed
+        self.epoch = epoch
         self.band_frequencies = band_centres(extractor)
         levels = [name for name in LEVEL_FEATURES if name in extractor.frame_feature_names]
         self.level_columns = [extractor.analysis_columns(name).start for name in levels]
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         """Batch of `input_features`, `attention_mask`, `labels` and the extra columns."""
+        with self._randomness(rows):
+            return self._batch(rows)
+
+    def _randomness(self, rows: Sequence[dict[str, Any]]) -> contextlib.AbstractContextManager:
+        """What keeps a batch's random changes apart from all others, and the same in any process and after a kill."""
+        if self.epoch is None:
+            return contextlib.nullcontext()
+        return seeded(self.seed, int(self.epoch), *(int(row["row"]) for row in rows))
+
+    def _batch(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         analyses = [self._analysis(row["log_mel"]) for row in rows]
         lengths = torch.tensor([len(analysis) for analysis in analyses])
         padded = torch.nn.utils.rnn.pad_sequence(analyses, batch_first=True)

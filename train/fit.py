@@ -2,8 +2,9 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset, DatasetDict
+from torch.utils.data import Sampler, Subset
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.modeling_ser import SERForAudioClassification
@@ -21,11 +22,13 @@ from train.augmentation import Augmentation
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.corpora import load_corpora
 from train.corpora.splits import official_split, random_split
-from train.dataset import BatchBuilder, analysed, feature_statistics
+from train.dataset import BatchBuilder, UtteranceRows, analysed, feature_statistics
 from train.evaluation import fit_temperature
 from train.figures import save_learning_curves
 from train.loss import masked_cross_entropy
+from train.randomness import Epoch, EpochCallback, EpochSampler
 from train.recipe import Recipe
+from train.resuming import ManifestCallback, had_stopped, last_whole_checkpoint, remove_checkpoints, restore_best
 
 
 logger = logging.getLogger(__name__)
@@ -41,20 +44,29 @@ TRAINING_DEFAULTS = {
     "logging_strategy": "epoch",
     "save_total_limit": 2,
     "train_sampling_strategy": "group_by_length",
-    "length_column_name": "length",
     "remove_unused_columns": False,  # the collator needs them
     "label_names": ["labels"],
     "report_to": "none",
+    "restore_callback_states_from_checkpoint": True,  # so that early stopping counts on
+    "ddp_timeout": 12 * 3600,  # seconds that other processes wait for the one that decodes
     "dataloader_pin_memory": torch.cuda.is_available(),
 }
 
 
 class SERTrainer(Trainer):
-    """The Trainer with our loss, and with a collator of its own for evaluation, which never augments."""
+    """The Trainer with our loss, an order of clips that a resumed run repeats, and evaluation without augmentation.
 
-    def __init__(self, *args, eval_collator: BatchBuilder, **kwargs):
+    Args:
+        eval_collator: makes batches without augmentation.
+        epoch: which the order of clips and the training collator depend on.
+    """
+
+    def __init__(self, *args, eval_collator: BatchBuilder, epoch: Epoch, **kwargs):
         super().__init__(*args, **kwargs)
         self.eval_collator = eval_collator
+        self.epoch = epoch
+        self.add_callback(EpochCallback(epoch))
+        self.add_callback(ManifestCallback)
         self.model_accepts_loss_kwargs = False  # compute_loss gives the mean of its batch
 
     def compute_loss(
@@ -70,6 +82,13 @@ class SERTrainer(Trainer):
             self.args.label_smoothing_factor if model.training else 0.0,
         )
         return (loss, outputs) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: torch.utils.data.Dataset | None = None) -> Sampler | None:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        if self.args.train_sampling_strategy != "group_by_length" or not isinstance(rows, UtteranceRows):
+            return super()._get_train_sampler(train_dataset)
+        batch_size = self.get_total_train_batch_size(self.args)
+        return EpochSampler(batch_size, rows.columns["length"].tolist(), self.args.seed, self.epoch)
 
     def get_eval_dataloader(self, *args, **kwargs):  # noqa: ANN201 (as the Trainer's)
         with self._evaluation_settings():
@@ -91,8 +110,10 @@ class SERTrainer(Trainer):
 
 
 def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> DatasetDict:
-    """The recipe's utterances as train, validation and test, split as the recipe says."""
+    """The recipe's utterances, analysed, as train, validation and test, split as the recipe says."""
     dataset = load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
+    with first_process_ahead(recipe):
+        dataset = analysed(dataset, recipe.feature_extractor())
     return random_split(dataset, seed=seed) if recipe.split == "random" else official_split(dataset)
 
 
@@ -120,14 +141,20 @@ def fit(
         The checkpoint, its model's temperature fitted on validation utterances.
     """
     extractor = recipe.feature_extractor()
-    train = analysed(with_loss_columns(splits["train"], recipe), extractor, num_proc=num_proc)
-    validation = analysed(splits["validation"], extractor, num_proc=num_proc)
+    with first_process_ahead(recipe):
+        train = analysed(splits["train"], extractor, num_proc=num_proc)
+        validation = analysed(splits["validation"], extractor, num_proc=num_proc)
+    arguments = training_arguments(recipe, output, seed)
+    with arguments.main_process_first(local=False):
+        last_checkpoint = prepare_folder(output / TRAINER_FOLDER, resume)
     set_seed(seed)
     model = SERForAudioClassification(recipe.config())
     model.ser.set_feature_statistics(*feature_statistics(train, extractor))
-    trainer = build_trainer(recipe, model, extractor, train, validation, output, seed)
-    last_checkpoint = get_last_checkpoint(output / TRAINER_FOLDER) if resume else None
-    trainer.train(resume_from_checkpoint=last_checkpoint)
+    trainer = build_trainer(recipe, model, extractor, train, validation, arguments)
+    if last_checkpoint and had_stopped(last_checkpoint, recipe.early_stopping_patience):
+        restore_best(trainer, last_checkpoint)
+    else:
+        trainer.train(resume_from_checkpoint=last_checkpoint and str(last_checkpoint))
     write_history(trainer, recipe, output)
     calibrate(trainer, unheard_rows(validation, train))
     heard = frozenset(train["speaker"][:]) | frozenset(validation["speaker"][:])
@@ -137,29 +164,47 @@ def fit(
     return checkpoint
 
 
+def first_process_ahead(recipe: Recipe) -> AbstractContextManager:
+    """Context that the first process of each machine goes through alone; the others find its work in the cache."""
+    return training_arguments(recipe).main_process_first()
+
+
+def training_arguments(recipe: Recipe, output: Path = Path(), seed: int = 0) -> TrainingArguments:
+    """The recipe's arguments of the Trainer, over our defaults."""
+    best = {"load_best_model_at_end": recipe.early_stopping_patience > 0, "metric_for_best_model": "uar"}
+    # Absolute, because checkpoints name one another, and a run may be resumed from another folder.
+    folder = os.path.abspath(output / TRAINER_FOLDER)
+    return TrainingArguments(output_dir=folder, seed=seed, **(TRAINING_DEFAULTS | best | recipe.training))
+
+
+def prepare_folder(folder: Path, resume: bool) -> Path | None:
+    """The checkpoint to go on from, if there is one; those that are not are removed, and parts of them."""
+    remove_checkpoints(folder, whole=not resume)
+    return last_whole_checkpoint(folder)
+
+
 def build_trainer(
     recipe: Recipe,
     model: SERForAudioClassification,
     extractor: SERFeatureExtractor,
     train: Dataset,
     validation: Dataset,
-    output: Path,
-    seed: int,
+    arguments: TrainingArguments,
 ) -> SERTrainer:
     """The Trainer for a recipe's model and analysed utterances."""
-    stops_early = recipe.early_stopping_patience > 0
-    settings = TRAINING_DEFAULTS | {"load_best_model_at_end": stops_early, "metric_for_best_model": "uar"}
-    arguments = TrainingArguments(output_dir=str(output / TRAINER_FOLDER), seed=seed, **(settings | recipe.training))
-    loss_columns = [name for name in ("weight", "allowed") if name in train.column_names]
+    patience, epoch = recipe.early_stopping_patience, Epoch()
+    for_loss = loss_columns(train, recipe)
+    augmentation = Augmentation(**recipe.augmentation)
     return SERTrainer(
         model=model,
         args=arguments,
-        train_dataset=train.select_columns(["log_mel", "label", "length", *loss_columns]).with_format("numpy"),
-        eval_dataset=validation.select_columns(["log_mel", "label"]).with_format("numpy"),
-        data_collator=BatchBuilder(extractor, Augmentation(**recipe.augmentation), loss_columns),
+        train_dataset=UtteranceRows(train, {"length": np.array(train["length"][:]), **for_loss}),
+        eval_dataset=UtteranceRows(validation),
+        data_collator=BatchBuilder(extractor, augmentation, list(for_loss), arguments.seed, epoch),
         eval_collator=BatchBuilder(extractor),
+        epoch=epoch,
         compute_metrics=uar_and_accuracy(),
-        callbacks=[EarlyStoppingCallback(recipe.early_stopping_patience)] if stops_early else [],
+        callbacks=[EarlyStoppingCallback(patience)] if patience > 0 else [],
     )
 
 
@@ -175,13 +220,14 @@ def uar_and_accuracy() -> Callable[[EvalPrediction], dict[str, float]]:
     return compute
 
 
-def with_loss_columns(dataset: Dataset, recipe: Recipe) -> Dataset:
-    """Add each utterance's weight in the loss and the labels that its corpus has, where the recipe wants them."""
+def loss_columns(dataset: Dataset, recipe: Recipe) -> dict[str, np.ndarray]:
+    """Each utterance's weight in the loss and the labels that its corpus has, where the recipe wants them."""
+    columns = {}
     if recipe.balance:
-        dataset = dataset.add_column("weight", balanced_weights(dataset, recipe.balance).tolist())
+        columns["weight"] = balanced_weights(dataset, recipe.balance)
     if recipe.mask_labels:
-        dataset = dataset.add_column("allowed", allowed_labels(dataset).tolist())
-    return dataset
+        columns["allowed"] = allowed_labels(dataset)
+    return columns
 
 
 def balanced_weights(dataset: Dataset, properties: list[str]) -> np.ndarray:
@@ -195,9 +241,10 @@ def balanced_weights(dataset: Dataset, properties: list[str]) -> np.ndarray:
 def allowed_labels(dataset: Dataset) -> np.ndarray:
     """The labels that occur in each utterance's corpus, boolean (utterances, labels)."""
     label_count = dataset.features["label"].num_classes
-    table = pd.crosstab(pd.Series(dataset["corpus"]), pd.Series(dataset["label"]))
+    corpora = dataset["corpus"][:]
+    table = pd.crosstab(pd.Series(corpora), pd.Series(dataset["label"][:]))
     occurs = table.reindex(columns=range(label_count), fill_value=0) > 0
-    return occurs.loc[dataset["corpus"]].to_numpy()
+    return occurs.loc[corpora].to_numpy()
 
 
 def unheard_rows(validation: Dataset, train: Dataset) -> list[int]:
@@ -215,7 +262,7 @@ def calibrate(trainer: SERTrainer, rows: list[int]) -> None:
     if not rows:
         logger.warning("No validation utterances: the temperature stays 1, confidence is not calibrated.")
         return
-    output = trainer.predict(trainer.eval_dataset.select(rows))
+    output = trainer.predict(Subset(trainer.eval_dataset, rows))
     temperature = fit_temperature(torch.from_numpy(output.predictions), torch.from_numpy(output.label_ids))
     trainer.model.config.temperature = trainer.model.classifier.temperature = temperature
 
