@@ -1,0 +1,122 @@
+"""From a prediction to what the page draws: the verdict, advice on the recording, its waveform and its timeline."""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+import numpy as np
+
+from ser_model.prediction import Prediction
+
+
+UNSURE_BELOW = 0.5  # probability of the strongest emotion
+UNSURE_MARGIN = 0.15  # by which the strongest exceeds the second
+SHORT_SECONDS = 1.0
+QUIET_LEVEL = 0.01  # peak of a recording, full scale is 1: -40 dB
+CLIPPED_LEVEL = 0.985
+CLIPPED_SHARE = 0.002  # of the samples; a voice just below full scale touches it far more rarely
+WAVEFORM_POINTS = 480
+WAVEFORM_PERCENTILE = 99.5  # drawn at full height, so that one click does not flatten the voice
+
+State = Literal["empty", "thinking", "answer", "no_speech", "problem"]
+
+
+class RankedEmotion(TypedDict):
+    emotion: str
+    probability: float
+
+
+class Moment(TypedDict):
+    """A segment of the timeline; times in seconds."""
+
+    start: float
+    end: float
+    speech: bool
+    scores: dict[str, float]
+
+
+class SegmentDict(Moment):
+    label: str
+
+
+class PredictionDict(TypedDict):
+    """A prediction as `Prediction.to_dict` gives it to programs."""
+
+    label: str
+    scores: dict[str, float]
+    confidence: float
+    duration: float
+    speech: bool
+    segments: list[SegmentDict]
+
+
+class Answer(TypedDict):
+    """What answer.js draws. `message` and `advice` are keys of texts.py, or a sentence where it is no key."""
+
+    state: State
+    ranking: list[RankedEmotion]  # strongest first; with probability 0 while there is no answer
+    unsure: bool
+    duration: float  # seconds
+    advice: list[str]
+    message: str
+    waveform: list[float]  # 0 to 1, evenly spaced
+    segments: list[Moment]
+
+
+def blank(state: State, emotions: Sequence[str] = (), message: str = "") -> Answer:
+    """The card without an answer."""
+    return Answer(
+        state=state,
+        ranking=[RankedEmotion(emotion=emotion, probability=0.0) for emotion in emotions],
+        unsure=False,
+        duration=0.0,
+        advice=[],
+        message=message,
+        waveform=[],
+        segments=[],
+    )
+
+
+def describe(prediction: Prediction, waveform: np.ndarray) -> Answer:
+    """What the page shows of the prediction for `waveform`, float32 (samples,)."""
+    ranking = [RankedEmotion(emotion=emotion, probability=score) for emotion, score in prediction.ranked()]
+    return Answer(
+        state="answer" if prediction.speech else "no_speech",
+        ranking=ranking,
+        unsure=is_unsure([entry["probability"] for entry in ranking]),
+        duration=prediction.duration,
+        advice=advice_on(waveform, prediction.duration),
+        message="",
+        waveform=outline(waveform),
+        segments=[
+            Moment(start=segment.start, end=segment.end, speech=segment.speech, scores=segment.scores)
+            for segment in prediction.segments
+        ],
+    )
+
+
+def is_unsure(probabilities: list[float]) -> bool:
+    """Whether the first of descending probabilities is too weak, or too close to the second, to be named alone."""
+    if len(probabilities) < 2:
+        return False
+    return probabilities[0] < UNSURE_BELOW or probabilities[0] - probabilities[1] < UNSURE_MARGIN
+
+
+def advice_on(waveform: np.ndarray, duration: float) -> list[str]:
+    """How the next recording could be better: keys of texts.py."""
+    loudness = np.abs(waveform)
+    advice = []
+    if duration < SHORT_SECONDS:
+        advice.append("too_short")
+    if loudness.max() < QUIET_LEVEL:
+        advice.append("too_quiet")
+    if np.mean(loudness >= CLIPPED_LEVEL) > CLIPPED_SHARE:
+        advice.append("clipped")
+    return advice
+
+
+def outline(waveform: np.ndarray) -> list[float]:
+    """The waveform's peaks as up to WAVEFORM_POINTS numbers from 0 to 1, relative to its own loudest part."""
+    points = min(WAVEFORM_POINTS, len(waveform))
+    peaks = np.maximum.reduceat(np.abs(waveform), np.arange(points) * len(waveform) // points)
+    full_height = max(float(np.percentile(peaks, WAVEFORM_PERCENTILE)), QUIET_LEVEL)
+    return [round(float(peak), 3) for peak in np.minimum(peaks / full_height, 1.0)]

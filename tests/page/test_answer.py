@@ -1,0 +1,73 @@
+"""What the page makes of a prediction."""
+
+import numpy as np
+import pytest
+
+from page.answer import CLIPPED_LEVEL, WAVEFORM_POINTS, advice_on, blank, describe, is_unsure, outline
+from ser_model.prediction import NO_SPEECH, Prediction, Segment
+
+
+RATE = 16000
+
+
+def prediction(scores: dict[str, float], speech: bool = True) -> Prediction:
+    label = max(scores, key=scores.get) if speech else NO_SPEECH
+    segment = Segment(label=label, scores=scores, speech=speech, start=0.0, end=2.0)
+    return Prediction(label=label, scores=scores, speech=speech, duration=2.0, segments=(segment,))
+
+
+def test_answer_ranks_the_emotions(speech):
+    answer = describe(prediction({"sad": 0.2, "happy": 0.7, "angry": 0.1}), speech)
+    assert answer["state"] == "answer"
+    assert [entry["emotion"] for entry in answer["ranking"]] == ["happy", "sad", "angry"]
+    assert answer["unsure"] is False
+    assert answer["advice"] == []
+    assert answer["segments"][0]["end"] == 2.0
+
+
+def test_no_speech_is_a_state_of_its_own(speech):
+    answer = describe(prediction({"sad": 0.0, "happy": 0.0}, speech=False), speech)
+    assert answer["state"] == "no_speech"
+    assert answer["ranking"] == []
+
+
+def test_blank_card_lists_the_emotions():
+    assert blank("empty", ["sad", "happy"])["ranking"] == [
+        {"emotion": "sad", "probability": 0.0},
+        {"emotion": "happy", "probability": 0.0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "unsure"),
+    [([0.8, 0.1], False), ([0.6, 0.35], False), ([0.55, 0.44], True), ([0.45, 0.1], True), ([1.0], False)],
+)
+def test_unsure_when_weak_or_close(probabilities, unsure):
+    assert is_unsure(probabilities) is unsure
+
+
+@pytest.mark.parametrize(
+    ("gain", "seconds", "advice"),
+    [(1.0, 3.0, []), (0.01, 3.0, ["too_quiet"]), (1.0, 0.5, ["too_short"]), (8.0, 3.0, ["clipped"])],
+)
+def test_advice_on_the_recording(speech, gain, seconds, advice):
+    waveform = np.clip(gain * speech[: round(seconds * RATE)], -1, 1)
+    assert advice_on(waveform, seconds) == advice
+
+
+def test_loud_is_not_clipped(speech):
+    assert advice_on(speech * (0.98 * CLIPPED_LEVEL / np.abs(speech).max()), 3.0) == []
+
+
+@pytest.mark.parametrize("samples", [1, 100, WAVEFORM_POINTS, 60 * RATE])
+def test_outline_has_few_numbers_between_0_and_1(samples):
+    numbers = outline(np.sin(np.arange(samples)) * 0.01)
+    assert 1 <= len(numbers) <= WAVEFORM_POINTS
+    assert 0 <= min(numbers) <= max(numbers) <= 1
+
+
+def test_outline_shows_where_the_voice_is():
+    waveform = np.concatenate([np.zeros(RATE), 0.2 * np.ones(RATE)])
+    numbers = outline(waveform)
+    assert numbers[: len(numbers) // 2] == [0.0] * (len(numbers) // 2)
+    assert set(numbers[len(numbers) // 2 :]) == {1.0}

@@ -1,0 +1,66 @@
+"""The page as a process of its own, as a Space starts it."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+
+PROJECT = Path(__file__).parents[1]
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class ServedPage:
+    """Where the page is, and the folder in which its process keeps temporary files."""
+
+    url: str
+    temporary: Path
+    process: subprocess.Popen
+
+
+@contextlib.contextmanager
+def served_page(model: Path, folder: Path) -> Iterator[ServedPage]:
+    """`python app.py` with `model`, its temporary files and its log in `folder`, until the end of the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    environment = os.environ | {
+        "SER_MODEL": str(model),
+        "GRADIO_SERVER_PORT": str(port),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "TMPDIR": str(temporary),
+    }
+    log = folder / "page.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=PROJECT, env=environment, stdout=stream, stderr=subprocess.STDOUT
+        )
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        wait_until_served(url, process, log)
+        yield ServedPage(url, temporary, process)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def wait_until_served(url: str, process: subprocess.Popen, log: Path) -> None:
+    """Return when the page answers; fail with its log when it ends or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(url).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"The page was not served within {START_SECONDS} s. Its log:\n{log.read_text()}")
