@@ -1,6 +1,32 @@
 """The training loss: cross-entropy over the labels that an utterance's corpus has, weighted by utterance."""
 
+from collections.abc import Mapping
+
 import torch
+
+
+def batch_loss(logits: torch.Tensor, batch: Mapping[str, torch.Tensor], smoothing: float = 0.0) -> torch.Tensor:
+    """
+    Loss of a batch as `BatchBuilder` makes it: by its labels, and where present its label masks and weights.
+
+    Of utterances that mixup blended it is the blend of the losses by either label. Each label keeps the mask of its
+    own corpus: a corpus without "surprised" says nothing against it in a blend either.
+
+    Args:
+        logits: (batch, labels).
+        batch: has `labels`; may have `allowed`, `weight`, and what [`mix_up`] adds.
+        smoothing: as in [`masked_cross_entropy`].
+    """
+    columns = [batch["labels"], batch.get("allowed"), batch.get("weight")]
+    if "mixup_share" in batch:
+        share = batch["mixup_share"]
+        weights = torch.ones_like(share) if columns[2] is None else columns[2]
+        other_weights = batch.get("mixup_weight", torch.ones_like(share))
+        logits = torch.cat([logits, logits])
+        columns[0] = torch.cat([batch["labels"], batch["mixup_labels"]])
+        columns[1] = None if columns[1] is None else torch.cat([batch["allowed"], batch["mixup_allowed"]])
+        columns[2] = torch.cat([share * weights, (1 - share) * other_weights])
+    return masked_cross_entropy(logits, *columns, smoothing)
 
 
 def masked_cross_entropy(

@@ -1,0 +1,185 @@
+"""Augmentation of spectrograms changes what it says, further features follow, and mixup blends features and labels."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import BatchFeature
+
+from ser_model import SERFeatureExtractor
+from tests.generated_sound import speech_like
+from train.augmentation import Augmentation
+from train.dataset import band_centres
+from train.loss import batch_loss, masked_cross_entropy
+from train.mixup import mix_up
+
+
+EXTRACTOR = SERFeatureExtractor(feature_names=["mfcc", "rms", "amplitude_envelope", "f0"])
+BANDS = band_centres(EXTRACTOR)
+LEVELS = (64, 65)
+
+
+@pytest.fixture(scope="module")
+def analysis() -> torch.Tensor:
+    """Of two seconds of a voice, (frames, 64 + 4)."""
+    return EXTRACTOR.analyse([torch.from_numpy(speech_like(2.0))])[0][0]
+
+
+def changed(analysis: torch.Tensor, draws: int = 30, **strengths) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    return [Augmentation(**strengths)(analysis, BANDS, LEVELS) for _ in range(draws)]
+
+
+def test_nothing_changes_by_default(analysis):
+    assert not Augmentation().is_active
+    assert torch.equal(Augmentation()(analysis, BANDS, LEVELS), analysis)
+
+
+def test_speed_changes_the_number_of_frames(analysis):
+    shares = [len(analysis) / len(result) for result in changed(analysis, speed=0.2)]
+    assert 0.79 < min(shares) < 0.9
+    assert 1.1 < max(shares) < 1.21
+
+
+def test_crop_takes_a_part(analysis):
+    for result in changed(analysis, crop=0.3):
+        assert 0.69 * len(analysis) <= len(result) <= len(analysis)
+        (start,) = [frame for frame in range(len(analysis)) if torch.equal(analysis[frame], result[0])]
+        assert torch.equal(result, analysis[start : start + len(result)])
+    assert len({len(result) for result in changed(analysis, crop=0.3)}) > 5
+
+
+def test_vocal_tract_moves_a_peak_along_the_bands(analysis):
+    peak = analysis.clone()
+    peak[:, :64] = -50.0 - 0.002 * (BANDS - 2000.0).abs()
+    factors = [float(BANDS[result[0, :64].argmax()]) / 2000.0 for result in changed(peak, vocal_tract=0.2)]
+    assert 0.77 < min(factors) < 0.9
+    assert 1.1 < max(factors) < 1.25
+
+
+def test_gain_is_that_of_the_levels(analysis):
+    for result in changed(analysis, gain_db=10.0):
+        gain = float(result[0, 0] - analysis[0, 0])
+        assert abs(gain) <= 10
+        torch.testing.assert_close(result[:, :64], analysis[:, :64] + gain)
+        torch.testing.assert_close(result[:, 64:66], analysis[:, 64:66] * 10 ** (gain / 20))
+        assert torch.equal(result[:, 66:], analysis[:, 66:])
+
+
+def test_noise_fills_the_pauses(analysis):
+    for result in changed(analysis, noise_probability=1.0, noise_snr_db=5.0):
+        assert (result[:, :64] - analysis[:, :64]).min() > -1e-3
+    mean_power = (10 ** (analysis[:, :64] / 10)).mean()
+    noise_power = [(10 ** (r[:, :64] / 10)).mean() - mean_power for r in changed(analysis, noise_probability=1.0)]
+    ratios = 10 * np.log10([float(mean_power / power) for power in noise_power])
+    assert 9 < min(ratios) < 18  # drawn between 10 and 40; the noise fluctuates around it
+    assert max(ratios) > 30
+
+
+def test_telephone_removes_the_bands_outside(analysis):
+    (result,) = changed(analysis, draws=1, telephone_probability=1.0)
+    within = (BANDS >= 300) & (BANDS <= 3400)
+    assert torch.equal(result[:, :64][:, within], analysis[:, :64][:, within])
+    assert (result[:, :64][:, ~within] == -100).all()
+
+
+def test_reverberation_rings_on(analysis):
+    click = analysis.clone()
+    click[:, :64] = -100.0
+    click[50, :64] = 0.0
+    for result in changed(click, reverberation_probability=1.0):
+        assert (result[:50, :64] < -90).all()
+        assert (result[50:60, 0].diff() < 0).all()
+        assert result[60, 0] > -60
+
+
+def test_masks_hide_stretches(analysis):
+    for result in changed(analysis, time_masks=1, time_mask_frames=20):
+        hidden = (result != analysis).all(1)
+        assert hidden.sum() <= 20
+        assert (hidden.int().diff() != 0).sum() <= 2
+        torch.testing.assert_close(result[hidden, 64:], analysis[:, 64:].mean(0).expand(int(hidden.sum()), -1))
+    for result in changed(analysis, frequency_masks=1, frequency_mask_bands=8):
+        assert (result != analysis).all(0).sum() <= 8
+        assert torch.equal(result[:, 64:], analysis[:, 64:])
+
+
+def test_further_features_keep_to_their_frames(analysis):
+    """Frames are chosen, never blended: half of a pitch and of silence is no pitch."""
+    present = {tuple(row.tolist()) for row in analysis[:, 64:]}
+    for result in changed(analysis, speed=0.2, crop=0.2, draws=5):
+        assert {tuple(row.tolist()) for row in result[:, 64:]} <= present
+        # Loud frames of the spectrogram are loud frames of the level still.
+        energy = (result[:, :64] / 10 * np.log(10)).logsumexp(1)
+        assert torch.corrcoef(torch.stack([energy, result[:, 64].log()]))[0, 1] > 0.9
+
+
+def test_same_seed_same_spectrogram(analysis):
+    strengths = {"speed": 0.1, "vocal_tract": 0.1, "tilt_db": 2.0, "time_masks": 2, "frequency_masks": 1}
+    for one, other in zip(changed(analysis, **strengths), changed(analysis, **strengths), strict=True):
+        assert torch.equal(one, other)
+
+
+def batch_of(lengths: list[int], **columns: torch.Tensor) -> BatchFeature:
+    """Features that tell utterance and frame: 100 times the number of the utterance, plus that of the frame."""
+    frames = torch.arange(max(lengths))
+    mask = frames < torch.tensor(lengths)[:, None]
+    features = (100.0 * torch.arange(len(lengths))[:, None] + frames).masked_fill(~mask, -7.0)[..., None]
+    return BatchFeature({"input_features": features, "attention_mask": mask.int(), **columns})
+
+
+def test_mixup_blends_features_and_repeats_the_shorter_utterance():
+    lengths = [3, 10, 6]
+    for seed in range(10):
+        torch.manual_seed(seed)
+        batch = batch_of(lengths, labels=torch.arange(3), weight=torch.tensor([1.0, 2.0, 3.0]))
+        mix_up(batch, alpha=0.4, padding_value=-7.0)
+        share, others = batch["mixup_share"], batch["mixup_labels"]
+        assert ((share >= 0.5) & (share <= 1)).all()
+        assert batch["mixup_weight"].tolist() == [others[item] + 1 for item in range(3)]
+        for item, length in enumerate(lengths):
+            other = int(others[item])
+            repeated = 100.0 * other + torch.arange(length) % lengths[other]
+            own = 100.0 * item + torch.arange(length)
+            expected = share[item] * own + (1 - share[item]) * repeated
+            torch.testing.assert_close(batch["input_features"][item, :length, 0], expected)
+            assert (batch["input_features"][item, length:] == -7.0).all()
+            assert batch["attention_mask"][item].sum() == length
+
+
+def test_loss_of_a_plain_batch_is_the_masked_cross_entropy():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    weight, allowed = torch.rand(4), torch.tensor([[True, True, True]] * 3 + [[True, False, True]])
+    expected = masked_cross_entropy(logits, labels, allowed, weight, 0.1)
+    assert torch.equal(batch_loss(logits, {"labels": labels, "allowed": allowed, "weight": weight}, 0.1), expected)
+
+
+def test_loss_of_a_blend_is_that_of_soft_labels():
+    torch.manual_seed(0)
+    logits, share = torch.randn(4, 3), torch.tensor([0.5, 0.7, 0.9, 1.0])
+    labels, others = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2])
+    one_hot = torch.nn.functional.one_hot
+    soft = share[:, None] * one_hot(labels, 3) + (1 - share[:, None]) * one_hot(others, 3)
+    loss = batch_loss(logits, {"labels": labels, "mixup_labels": others, "mixup_share": share})
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, soft))
+
+
+def test_each_label_of_a_blend_keeps_the_mask_of_its_corpus():
+    """The corpus of label 0 has no label 2: only the other utterance's share may speak against label 2."""
+    masks = torch.tensor([[True, True, False], [True, True, True]])
+
+    def gradient(share: float) -> float:
+        logits = torch.zeros(1, 3, requires_grad=True)
+        batch = {
+            "labels": torch.tensor([0]),
+            "allowed": masks[:1],
+            "mixup_labels": torch.tensor([1]),
+            "mixup_allowed": masks[1:],
+            "mixup_share": torch.tensor([share]),
+        }
+        batch_loss(logits, batch).backward()
+        return float(logits.grad[0, 2])
+
+    assert gradient(1.0) == 0
+    assert gradient(0.75) == pytest.approx(0.25 / 3)
+    assert gradient(0.0) == pytest.approx(1 / 3)
