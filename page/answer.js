@@ -4,12 +4,13 @@
 const texts = chooseTexts(props.texts);
 const root = element.querySelector(".answer");
 const find = (name) => root.querySelector(`.${name}`);
+let drawnWidth = 0; // of the timeline, in pixels
 const rows = new Map(); // emotion -> its bar, kept from answer to answer so that it moves
 
 translateStatics();
 draw();
 watch("value", draw);
-new ResizeObserver(() => drawChart(props.value)).observe(find("timeline"));
+new ResizeObserver(redrawAtNewWidth).observe(find("timeline"));
 find("timeline-chart").addEventListener("pointermove", showMoment);
 find("timeline-chart").addEventListener("pointerleave", hideMoment);
 
@@ -84,12 +85,17 @@ function drawChart(answer) {
   timeline.hidden = answer.segments.length < 2;
   if (timeline.hidden) return;
   const chart = find("timeline-chart");
-  chart.replaceChildren(drawTimeline(answer, chart.clientWidth, nameOf));
+  drawnWidth = chart.clientWidth;
+  chart.replaceChildren(drawTimeline(answer, drawnWidth, nameOf));
   const runs = speechRuns(answer.segments).flatMap(dominantStretches).map(({ emotion, start, end }) =>
     fill(texts.timeline_run, { emotion: nameOf(emotion), start: formatClock(start), end: formatClock(end) }),
   );
   chart.setAttribute("aria-label", fill(texts.timeline_description, { runs: runs.join(", ") }));
   hideMoment();
+}
+
+function redrawAtNewWidth() {
+  if (find("timeline-chart").clientWidth !== drawnWidth) drawChart(props.value);
 }
 
 function drawTable(segments) {
