@@ -8,6 +8,7 @@ from pathlib import Path
 
 
 EXAMPLES = """examples:
+  python -m train recipes
   python -m train fit ravdess_lstm --corpora-root CORPORA --output runs/ravdess_lstm
   python -m train fit ser_lstm --output runs/short --set training.num_train_epochs=3
   python -m train crossvalidate ravdess_lstm --protocol ravdess --seeds 0 1 2 --output runs/ravdess_folds
@@ -40,9 +41,33 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_fit, add_crossvalidate, add_evaluate, add_compare, add_explore, add_card):
+    adders = (add_download, add_fit, add_crossvalidate, add_evaluate, add_compare, add_explore, add_recipes, add_card)
+    for add in adders:
         add(commands).add_argument("--traceback", action="store_true", help="show where an error came from")
     return parser.parse_args(arguments)
+
+
+def add_download(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`download` and its arguments."""
+    download = commands.add_parser(
+        "download",
+        help="get a corpus",
+        description="Download a corpus into the folder of the corpora, and check that no clip is missing. Started "
+        "again after an interruption, it goes on where it was.",
+    )
+    download.add_argument("corpus", metavar="CORPUS", help="ravdess, tess, crema_d or emodb")
+    download.add_argument(
+        "--from",
+        dest="source",
+        metavar="SOURCE",
+        help="another copy: hub:OWNER/NAME, kaggle:OWNER/NAME, or the URL of an archive",
+    )
+    download.add_argument(
+        "--manifest", type=Path, metavar="CSV", help="SHA-256 sums to check against: columns file, sha256, bytes"
+    )
+    add_corpora_root(download)
+    download.set_defaults(run=run_download)
+    return download
 
 
 def add_fit(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -128,6 +153,18 @@ def add_explore(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
     return explore
 
 
+def add_recipes(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`recipes` and its arguments."""
+    recipes = commands.add_parser(
+        "recipes",
+        help="list the recipes",
+        description="List recipes: corpora, labels, features, network, parameters and size. No data is loaded.",
+    )
+    recipes.add_argument("names", metavar="RECIPE", nargs="*", help="name or YAML file (default: all)")
+    recipes.set_defaults(run=run_recipes)
+    return recipes
+
+
 def add_card(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """`card` and its arguments."""
     card = commands.add_parser(
@@ -168,6 +205,16 @@ def add_corpora_root(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with a folder for each corpus (default: $SER_CORPORA)",
     )
+
+
+def run_download(options: argparse.Namespace) -> int:
+    """Get a corpus."""
+    from train.download import download
+
+    root = corpora_root(options)
+    folder, clips = download(options.corpus, root, address=options.source, manifest=options.manifest)
+    print(f"{folder} has all {clips:,} clips. Look at them: python -m train explore {options.corpus} --output DIR")
+    return 0
 
 
 def run_fit(options: argparse.Namespace) -> int:
@@ -240,6 +287,14 @@ def run_explore(options: argparse.Namespace) -> int:
 
     for path in explore(options.what, options.corpora_root, options.output):
         print(path)
+    return 0
+
+
+def run_recipes(options: argparse.Namespace) -> int:
+    """Print the recipes."""
+    from train.recipe_listing import listing
+
+    print(listing(options.names))
     return 0
 
 

@@ -36,6 +36,8 @@ class Augmentation:
         time_mask_frames: longest masked stretch, in frames.
         frequency_masks: number of masked stretches of bands.
         frequency_mask_bands: widest masked stretch, in bands.
+        mixup: alpha of the Beta(alpha, alpha) distribution of the shares in which utterances are blended, see
+            `mixup`; about 0.2 (Zhang et al. 2018). It is done to batches, not by this class.
     """
 
     speed: float = 0.0
@@ -51,6 +53,7 @@ class Augmentation:
     time_mask_frames: int = 20
     frequency_masks: int = 0
     frequency_mask_bands: int = 8
+    mixup: float = 0.0
 
     @property
     def is_active(self) -> bool:

@@ -14,6 +14,7 @@ from ser_model.acoustics import mel_filters
 from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
 from train.augmentation import Augmentation
 from train.feature_cache import clip_analyses
+from train.mixup import mix_up
 from train.randomness import Epoch, seeded
 
 
@@ -126,6 +127,8 @@ class BatchBuilder:
         batch["labels"] = torch.tensor([int(row["label"]) for row in rows])
         for name in self.extra_columns:
             batch[name] = torch.tensor(np.array([row[name] for row in rows]))
+        if self.augmentation and self.augmentation.mixup:
+            mix_up(batch, self.augmentation.mixup, self.extractor.padding_value)
         return batch
 
     def _analysis(self, stored: np.ndarray) -> torch.Tensor:

@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from train.corpora.splits import official_split, random_split
 from train.dataset import BatchBuilder, UtteranceRows, analysed, feature_statistics
 from train.evaluation import fit_temperature
 from train.figures import save_learning_curves
-from train.loss import masked_cross_entropy
+from train.loss import batch_loss
 from train.randomness import Epoch, EpochCallback, EpochSampler
 from train.recipe import Recipe
 from train.resuming import ManifestCallback, had_stopped, last_whole_checkpoint, remove_checkpoints, restore_best
+from train.waveform_augmentation import WaveformAugmentation
+from train.waveform_rows import WaveformRows
 
 
 logger = logging.getLogger(__name__)
@@ -49,7 +52,8 @@ TRAINING_DEFAULTS = {
     "report_to": "none",
     "restore_callback_states_from_checkpoint": True,  # so that early stopping counts on
     "ddp_timeout": 12 * 3600,  # seconds that other processes wait for the one that decodes
-    "dataloader_pin_memory": torch.cuda.is_available(),
+    "use_cpu": not torch.accelerator.is_available(),  # or the processes of torchrun would not know one another
+    "dataloader_pin_memory": torch.accelerator.is_available(),
 }
 
 
@@ -74,13 +78,7 @@ class SERTrainer(Trainer):
     ) -> Any:
         """Cross-entropy over the labels that each utterance's corpus has."""
         outputs = model(inputs["input_features"], inputs["attention_mask"])
-        loss = masked_cross_entropy(
-            outputs.logits,
-            inputs["labels"],
-            inputs.get("allowed"),
-            inputs.get("weight"),
-            self.args.label_smoothing_factor if model.training else 0.0,
-        )
+        loss = batch_loss(outputs.logits, inputs, self.args.label_smoothing_factor if model.training else 0.0)
         return (loss, outputs) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: torch.utils.data.Dataset | None = None) -> Sampler | None:
@@ -114,7 +112,21 @@ def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> DatasetDict:
     dataset = load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
     with first_process_ahead(recipe):
         dataset = analysed(dataset, recipe.feature_extractor())
-    return random_split(dataset, seed=seed) if recipe.split == "random" else official_split(dataset)
+    split = random_split if recipe.split == "random" else official_split
+    splits = split(dataset, seed=seed, fraction=recipe.validation_fraction)
+    splits["train"] = shares_of_corpora(splits["train"], recipe.shares)
+    return splits
+
+
+def shares_of_corpora(dataset: Dataset, shares: Mapping[str, float]) -> Dataset:
+    """Only a share of some corpora's utterances: every fourth row for 0.25, so that all speakers and labels stay."""
+    kept, seen = [], Counter()
+    for row, corpus in enumerate(dataset["corpus"][:]):
+        share = shares.get(corpus, 1.0)
+        if int((seen[corpus] + 1) * share) > int(seen[corpus] * share):
+            kept.append(row)
+        seen[corpus] += 1
+    return dataset.select(kept)
 
 
 def fit(
@@ -198,7 +210,7 @@ def build_trainer(
     return SERTrainer(
         model=model,
         args=arguments,
-        train_dataset=UtteranceRows(train, {"length": np.array(train["length"][:]), **for_loss}),
+        train_dataset=training_rows(recipe, extractor, train, for_loss, arguments.seed, epoch),
         eval_dataset=UtteranceRows(validation),
         data_collator=BatchBuilder(extractor, augmentation, list(for_loss), arguments.seed, epoch),
         eval_collator=BatchBuilder(extractor),
@@ -206,6 +218,22 @@ def build_trainer(
         compute_metrics=uar_and_accuracy(),
         callbacks=[EarlyStoppingCallback(patience)] if patience > 0 else [],
     )
+
+
+def training_rows(
+    recipe: Recipe,
+    extractor: SERFeatureExtractor,
+    train: Dataset,
+    for_loss: dict[str, np.ndarray],
+    seed: int,
+    epoch: Epoch,
+) -> UtteranceRows:
+    """Rows to train on: from the cache, or of changed waveforms where the recipe wants them."""
+    columns = {"length": np.array(train["length"][:]), **for_loss}
+    augmentation = WaveformAugmentation(**recipe.waveform_augmentation)
+    if not augmentation.is_active:
+        return UtteranceRows(train, columns)
+    return WaveformRows(train, columns, extractor, augmentation, seed, epoch)
 
 
 def uar_and_accuracy() -> Callable[[EvalPrediction], dict[str, float]]:

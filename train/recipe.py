@@ -14,11 +14,13 @@ from transformers import TrainingArguments
 from ser_model.configuration_ser import SERConfig
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from train.augmentation import Augmentation
+from train.waveform_augmentation import WaveformAugmentation
 
 
 RECIPES = Path(__file__).parent / "recipes"
 SPLITS = ("speakers", "random")
 BALANCE = ("corpus", "label", "speaker")
+SECTIONS = ("label_map", "features", "network", "augmentation", "waveform_augmentation", "training")
 
 
 class RecipeError(ValueError):
@@ -36,9 +38,13 @@ class Recipe:
         labels: the emotions that the model tells apart, in the order of its outputs.
         label_map: emotion in a corpus -> emotion of the model, or null to leave its utterances out.
         split: `speakers` keeps the test speakers out of training, `random` draws 80/20 among all utterances.
+        validation_fraction: share of the training speakers, or of the clips of a random split, held out for choices.
+        shares: corpus -> share of its training utterances to use, for one that is large but has few speakers.
         features: arguments of SERFeatureExtractor.
         network: fields of SERConfig.
-        augmentation: fields of Augmentation; none at evaluation.
+        augmentation: fields of Augmentation, of spectrograms and batches; none at evaluation.
+        waveform_augmentation: fields of WaveformAugmentation; none at evaluation. Clips are then decoded in every
+            epoch: give training.dataloader_num_workers as many workers as there are processors to spare.
         balance: properties whose values get the same total weight in the loss: corpus, label, speaker.
         mask_labels: whether an utterance's loss sees only the labels that its corpus has.
         early_stopping_patience: epochs without a better validation UAR after which training stops; 0 never stops.
@@ -51,21 +57,31 @@ class Recipe:
     labels: list[str]
     label_map: dict[str, str | None] = field(default_factory=dict)
     split: str = "speakers"
+    validation_fraction: float = 0.2
+    shares: dict[str, float] = field(default_factory=dict)
     features: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     augmentation: dict[str, Any] = field(default_factory=dict)
+    waveform_augmentation: dict[str, Any] = field(default_factory=dict)
     balance: list[str] = field(default_factory=list)
     mask_labels: bool = False
     early_stopping_patience: int = 0
     training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
+        for section in SECTIONS:
+            if not isinstance(getattr(self, section), dict):
+                raise RecipeError(f"{self.name}: {section} needs keys and values, got {getattr(self, section)!r}.")
         check_keys(f"{self.name}: features", self.features, extractor_arguments())
         check_keys(f"{self.name}: network", self.network, field_names(SERConfig))
         check_keys(f"{self.name}: augmentation", self.augmentation, field_names(Augmentation))
+        check_keys(
+            f"{self.name}: waveform_augmentation", self.waveform_augmentation, field_names(WaveformAugmentation)
+        )
         check_keys(f"{self.name}: training", self.training, field_names(TrainingArguments))
         check_keys(f"{self.name}: balance", self.balance, BALANCE)
         check_keys(f"{self.name}: split", [self.split], SPLITS)
+        WaveformAugmentation(**self.waveform_augmentation)  # raises for a strength that is impossible
 
     def feature_extractor(self) -> SERFeatureExtractor:
         """The extractor that the recipe describes."""
@@ -100,6 +116,8 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     if not path.is_file():
         raise RecipeError(f"There is no recipe {name!r}; there are {', '.join(recipe_names())}, or give a YAML file.")
     content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path} holds {type(content).__name__}, not the keys of a recipe.")
     for override in overrides:
         apply_override(content, override)
     content = {"name": path.stem} | content
