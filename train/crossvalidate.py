@@ -101,7 +101,9 @@ def crossvalidate(
         run_rounds(rounds, recipe, dataset, corpora_root, jobs or os.cpu_count() or 1)
         predictions = pd.concat([read_round(entry) for entry in rounds], ignore_index=True)
         check_each_clip_once(predictions)
-        return report_folds(predictions, recipe, protocol, chosen, output)
+        return report_folds(
+            predictions, recipe, protocol, chosen, output, complete=len(chosen) == len(choose_folds(protocol, dataset))
+        )
 
 
 def check_arguments(seeds: Sequence[int], jobs: int | None) -> None:
@@ -155,7 +157,7 @@ def with_labels(recipe: Recipe, labels: Sequence[str], label_map: Mapping[str, s
     return dataclasses.replace(recipe, labels=ordered, label_map=mapped | dict(label_map))
 
 
-def choose_folds(protocol: str, dataset: Dataset, names: Sequence[str] | None) -> list[Fold]:
+def choose_folds(protocol: str, dataset: Dataset, names: Sequence[str] | None = None) -> list[Fold]:
     """Folds of a protocol by their names; all without names."""
     folds = {fold.name: fold for fold in get_folds(protocol, dataset["speaker"][:])}
     for name in names or []:

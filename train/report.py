@@ -15,6 +15,7 @@ from datasets import Dataset
 from ser_model.modeling_ser import SERForAudioClassification
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN, Checkpoint
 from train.corpora import CORPORA, PROTOCOLS, Fold
+from train.corpora.base import plural
 from train.evaluation import metrics, pooled_states, predict, score_matrix, target_indices, write_predictions
 from train.figures import (
     save_confusion_matrix,
@@ -68,7 +69,13 @@ def report(
 
 
 def report_folds(
-    predictions: pd.DataFrame, recipe: Recipe, protocol: str, folds: Sequence[Fold], output: Path
+    predictions: pd.DataFrame,
+    recipe: Recipe,
+    protocol: str,
+    folds: Sequence[Fold],
+    output: Path,
+    *,
+    complete: bool,
 ) -> dict[str, Any]:
     """
     Write metrics.json, predictions.parquet and figures of a cross-validation, print a summary.
@@ -79,6 +86,7 @@ def report_folds(
         protocol: key of `PROTOCOLS`.
         folds: those that were tested.
         output: folder of the files.
+        complete: whether these are all folds of the protocol.
 
     Returns:
         The content of metrics.json.
@@ -90,6 +98,7 @@ def report_folds(
             "protocol": protocol,
             "title": PROTOCOLS[protocol].title,
             "folds": {fold.name: sorted(fold.test_speakers) for fold in folds},
+            "complete": complete,
             "seeds": sorted(predictions["seed"].unique().tolist()),
         },
         **provenance(recipe),
@@ -163,20 +172,21 @@ def interval_text(figures: Mapping[str, Any]) -> str:
 def describe_rounds(result: Mapping[str, Any]) -> str:
     """What was cross-validated, in a line."""
     rounds = result["cross_validation"]
+    folds = plural(len(rounds["folds"]), "fold") if rounds["complete"] else f"only {', '.join(rounds['folds'])}"
     seeds = ", ".join(map(str, rounds["seeds"]))
-    return (
-        f"{result['recipe']['name']}, protocol {rounds['protocol']} ({rounds['title']}), {result['protocol']}: "
-        f"{len(rounds['folds'])} folds, seeds {seeds}"
-    )
+    title = f"{result['recipe']['name']}, protocol {rounds['protocol']} ({rounds['title']}), {result['protocol']}"
+    return f"{title}: {folds}, seeds {seeds}"
 
 
 def summary(result: Mapping[str, Any]) -> str:
     """The figures of each corpus as a table for the screen, and those of all where there are several."""
-    rows = dict(result["corpora"])
-    if len(rows) > 1:
+    rows = {}
+    for name, figures in result["corpora"].items():
+        rows[name] = figures
+        if "common_sentences" in figures:
+            rows["  common sentences"] = figures["common_sentences"]
+    if len(result["corpora"]) > 1:
         rows["all"] = result
-    if "common_sentences" in rows.get("ased", {}):
-        rows["  common sentences"] = rows["ased"]["common_sentences"]
     lines = ["corpus              clips speakers          UAR      (95 %)    accuracy  macro F1"]
     lines += [
         f"{name:18} {figures['clips']:6} {figures['speakers']:8} {uar_text(figures):>12} {interval_text(figures):>13} "

@@ -146,7 +146,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
     "speakers": Protocol("five speaker folds of every corpus", pooled_folds),
     "cross-corpus": Protocol("leave one corpus out", leave_one_out(corpus_of)),
-    "random": Protocol("random split, speakers seen in training", lambda _: [Fold("random", (), speakers_seen=True)]),
+    "random": Protocol("random split", lambda _: [Fold("random", (), speakers_seen=True)]),
 }
 
 # Speakers that the shipped checkpoint never hears. TESS has only two and gives none: its clips train, and a result on
