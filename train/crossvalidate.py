@@ -18,19 +18,19 @@ import torch
 from datasets import Dataset
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
-from transformers.trainer_utils import get_last_checkpoint
 
-from train.checkpoint import RECIPE_FILE, Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint
 from train.corpora import PROTOCOLS, CorpusError, Fold, get_folds, labels_in_common, load_corpora, split_fold
 from train.corpora.base import relative
 from train.corpora.registry import unknown_name
 from train.dataset import analysed
 from train.evaluation import pooled_states, predict, unweighted_average_recall, write_predictions
 from train.figures import save_pooled_states
-from train.fit import TRAINER_FOLDER, fit
+from train.fit import TRAINER_FOLDER, fit, shares_of_corpora
 from train.processes import Work, run_in_processes
 from train.recipe import Recipe, RecipeError
 from train.report import PREDICTIONS_FILE, report_folds
+from train.resuming import last_whole_checkpoint, load_state
 
 
 logger = logging.getLogger(__name__)
@@ -234,7 +234,7 @@ def run_rounds(rounds: Sequence[Round], recipe: Recipe, dataset: Dataset, corpor
     if not unfinished:
         return
     # Decoded and analysed once; each round takes its rows of it.
-    dataset = analysed(dataset, recipe.feature_extractor(), num_proc=jobs)
+    dataset = analysed(dataset, recipe.feature_extractor())
     by_name = {entry.name: entry for entry in unfinished}
     works = [
         Work(entry.name, run_round, (entry, recipe, dataset, corpora_root), entry.folder / LOG_FILE)
@@ -254,11 +254,11 @@ def run_rounds(rounds: Sequence[Round], recipe: Recipe, dataset: Dataset, corpor
 def epochs_of(entry: Round) -> str:
     """How far a round's training is, by the Trainer's last checkpoint: "seed 0 fold1: epoch 3/40"."""
     try:
-        last = get_last_checkpoint(str(entry.folder / TRAINER_FOLDER))
-        state = json.loads(Path(last or "", "trainer_state.json").read_text())
-    except (OSError, ValueError):  # none is there yet, or it is being written or removed
-        return entry.name
-    return f"{entry.name}: epoch {state['epoch']:.0f}/{state['num_train_epochs']}"
+        last = last_whole_checkpoint(entry.folder / TRAINER_FOLDER)
+        state = last and load_state(last)
+    except FileNotFoundError:  # it has just been removed
+        state = None
+    return f"{entry.name}: epoch {state.epoch:.0f}/{state.num_train_epochs}" if state else entry.name
 
 
 def outcome(entry: Round) -> str:
@@ -273,21 +273,15 @@ def run_round(entry: Round, recipe: Recipe, dataset: Dataset, corpora_root: Path
     started = time.monotonic()
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    splits = split_fold(dataset, entry.fold, seed=entry.seed)
-    checkpoint = trained(entry, recipe, splits)
+    splits = split_fold(dataset, entry.fold, seed=entry.seed, fraction=recipe.validation_fraction)
+    splits["train"] = shares_of_corpora(splits["train"], recipe.shares)
+    checkpoint = fit(recipe, splits, entry.folder, seed=entry.seed, resume=True)
     check_unheard(checkpoint, entry.fold, splits["test"])
     predictions = predict(checkpoint.model, checkpoint.extractor, splits["test"])
     draw_states(checkpoint, splits["test"], entry)
-    shutil.rmtree(entry.folder / TRAINER_FOLDER, ignore_errors=True)
     write_predictions(predictions.assign(fold=entry.fold.name, seed=entry.seed), entry.predictions, corpora_root)
+    shutil.rmtree(entry.folder / TRAINER_FOLDER, ignore_errors=True)
     logger.info("finished in %.0f s", time.monotonic() - started)
-
-
-def trained(entry: Round, recipe: Recipe, splits: Mapping[str, Dataset]) -> Checkpoint:
-    """The checkpoint of a round: the one that is there, or what training, gone on with or begun, gives."""
-    if (entry.folder / RECIPE_FILE).is_file():  # written last
-        return load_checkpoint(str(entry.folder))
-    return fit(recipe, splits, entry.folder, seed=entry.seed, resume=True)
 
 
 def check_unheard(checkpoint: Checkpoint, fold: Fold, test: Dataset) -> None:

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from train.corpora.ased import COMMON_SENTENCES
 from train.corpora.base import relative
-from train.dataset import BatchBuilder, analysed
+from train.dataset import BatchBuilder, UtteranceRows, analysed
 from train.metrics.brier_score.brier_score import brier_score
 from train.metrics.calibration_error.calibration_error import expected_calibration_error
 from train.metrics.macro_f1.macro_f1 import macro_f1
@@ -51,7 +51,7 @@ def predict(
         raise ValueError(f"The dataset's labels are {dataset.features['label'].names}, the model's {labels}.")
     scores = np.zeros((len(dataset), len(labels)), dtype=np.float32)
     for indices, pooled in pooled_batches(model, extractor, dataset, batch_size):
-        scores[indices] = model.classifier(pooled).softmax(-1).numpy()
+        scores[indices] = model.classifier(pooled).softmax(-1).cpu().numpy()
     table = dataset.select_columns(list(UTTERANCE_COLUMNS)).to_pandas()
     table["label"] = [labels[index] for index in dataset["label"]]
     table["prediction"] = [labels[index] for index in scores.argmax(1)]
@@ -65,7 +65,7 @@ def pooled_states(
     """What the encoder makes of each utterance, float32 (utterances, pooled units); arguments as in `predict`."""
     states = np.zeros((len(dataset), model.ser.encoder.pooling.output_size), dtype=np.float32)
     for indices, pooled in pooled_batches(model, extractor, dataset, batch_size):
-        states[indices] = pooled.numpy()
+        states[indices] = pooled.cpu().numpy()
     return states
 
 
@@ -73,13 +73,13 @@ def pooled_batches(
     model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, batch_size: int
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """Rows of a batch and their pooled states (batch, pooled units); clips of like length share a batch."""
-    rows = analysed(dataset, extractor).with_format("numpy", columns=["log_mel", "label"])
-    builder = BatchBuilder(extractor)
+    dataset = analysed(dataset, extractor)
+    rows, builder = UtteranceRows(dataset), BatchBuilder(extractor)
     model.eval()
-    order = np.argsort(np.asarray([len(values) for values in rows.with_format("arrow")["log_mel"]]), kind="stable")
+    order = np.argsort(dataset["length"][:], kind="stable")
     for start in tqdm(range(0, len(rows), batch_size), desc="Predicting", leave=False):
         indices = order[start : start + batch_size]
-        batch = builder([rows[int(index)] for index in indices])
+        batch = builder(rows.__getitems__(indices.tolist())).to(model.device)
         yield indices, model.ser(batch["input_features"], batch["attention_mask"]).pooler_output
 
 

@@ -333,7 +333,7 @@ def take_turns(sexes: Mapping[str, str], count: int, seed: str) -> list[str]:
 
 
 def random_split(dataset: Dataset, *, seed: int = 0, fraction: float = FRACTION) -> DatasetDict:
-    """Random split with the same share of every label: a fifth tested on, and a fifth of the rest held out.
+    """Random split with the same share of every label: a fifth tested on, and the given share of the rest held out.
 
     Its figures belong under "speakers seen in training": they say little about a new voice.
 
@@ -341,7 +341,7 @@ def random_split(dataset: Dataset, *, seed: int = 0, fraction: float = FRACTION)
         CorpusError: a label has too few clips to be in every part.
     """
     try:
-        outer = dataset.train_test_split(test_size=fraction, stratify_by_column="label", seed=seed)
+        outer = dataset.train_test_split(test_size=FRACTION, stratify_by_column="label", seed=seed)
         inner = outer["train"].train_test_split(test_size=fraction, stratify_by_column="label", seed=seed)
     except ValueError as error:
         counts = Counter(map(dataset.features["label"].int2str, column(dataset, "label")))
