@@ -1,0 +1,240 @@
+"""Every recipe trains by one command and leaves a checkpoint that answers; augmentation is for training alone."""
+
+import json
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from ser_model import SERFeatureExtractor, SERForAudioClassification
+from ser_model.audio_io import load_audio
+from tests.generated_sound import speech_like
+from tests.train.generated_corpora import make_corpus
+from train.__main__ import main
+from train.corpora import CORPORA, load_corpora
+from train.dataset import BatchBuilder, UtteranceRows, analysed, feature_statistics
+from train.fit import build_trainer, training_arguments
+from train.randomness import Epoch
+from train.recipe import Recipe, load_recipe, recipe_names
+from train.waveform_augmentation import WaveformAugmentation
+from train.waveform_rows import WaveformRows
+
+
+TINY = ["training.num_train_epochs=2", "training.per_device_train_batch_size=16", "training.disable_tqdm=true"]
+WORKERS = "training.dataloader_num_workers=0"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """A feature cache of this module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory) -> Path:
+    """Every corpus, with four speakers and one clip of each and every label."""
+    root = tmp_path_factory.mktemp("corpora")
+    for name in CORPORA:
+        make_corpus(name, root, speakers=4, clips_per_label=1, duration_s=0.25)
+    return root
+
+
+def tiny(name: str) -> list[str]:
+    """Overrides that keep a recipe's layers and give each eight units."""
+    network = load_recipe(name).config()
+    sizes = {key: [8] * len(getattr(network, key)) for key in ("conv_channels", "lstm_sizes", "dense_sizes")}
+    return [*TINY, WORKERS, *(f"network.{key}={value}" for key, value in sizes.items())]
+
+
+def fit(name: str, corpora_root: Path, output: Path, *overrides: str) -> None:
+    """The command, which must succeed."""
+    settings = [part for override in overrides for part in ("--set", override)]
+    assert main(["fit", name, "--corpora-root", str(corpora_root), "--output", str(output), *settings]) == 0
+
+
+def answer(folder: Path, clip: np.ndarray) -> dict[str, float]:
+    """Probability of each label, from the files alone."""
+    model = SERForAudioClassification.from_pretrained(folder).eval()
+    extractor = SERFeatureExtractor.from_pretrained(folder)
+    with torch.inference_mode():
+        logits = model(**extractor(clip, sampling_rate=extractor.sampling_rate, return_tensors="pt")).logits[0]
+    return {model.config.id2label[index]: float(value) for index, value in enumerate(logits.softmax(-1))}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains_and_its_checkpoint_answers(name, corpora, tmp_path):
+    fit(name, corpora, tmp_path, *tiny(name))
+    scores = answer(tmp_path, speech_like(1.0))
+    recipe = load_recipe(name)
+    assert list(scores) == recipe.labels
+    assert sum(scores.values()) == pytest.approx(1, abs=1e-5)
+    stored = json.loads((tmp_path / "recipe.json").read_text())
+    assert stored["waveform_augmentation"] == recipe.waveform_augmentation
+    losses = [entry["loss"] for entry in json.loads((tmp_path / "history.json").read_text()) if "loss" in entry]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize("name", ["ravdess_lstm", "tess_lstm"])
+def test_the_random_split_is_one_override_away(name, corpora, tmp_path):
+    make_corpus(name.removesuffix("_lstm"), tmp_path, speakers=2, clips_per_label=4, duration_s=0.25)
+    fit(name, tmp_path, tmp_path / "run", *tiny(name), "split=random")
+    result = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert "seen" in result["protocol"]
+    assert result["clips"] == pytest.approx(0.2 * 2 * 4 * len(load_recipe(name).labels), abs=1)
+
+
+def small_recipe(**changes) -> Recipe:
+    """A network that learns the generated RAVDESS in seconds."""
+    content = {
+        "name": "small",
+        "description": "For tests.",
+        "corpora": ["ravdess"],
+        "labels": ["angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"],
+        "features": {"feature_names": ["mfcc", "rms", "spectral_centroid", "f0"], "n_mfcc": 13},
+        "network": {"lstm_sizes": [24], "lstm_dropout": 0.0, "pooling": "mean", "dense_sizes": []},
+        "training": {
+            "num_train_epochs": 6,
+            "per_device_train_batch_size": 8,
+            "learning_rate": 0.01,
+            "disable_tqdm": True,
+            "save_strategy": "no",
+            "max_grad_norm": 0.0,
+        },
+    }
+    return Recipe(**(content | changes))
+
+
+def trainer_of(recipe: Recipe, corpora_root: Path, output: Path):
+    """The recipe's Trainer on the generated clips, which are validated on as well."""
+    extractor = recipe.feature_extractor()
+    dataset = load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
+    dataset = analysed(dataset, extractor)
+    torch.manual_seed(0)
+    model = SERForAudioClassification(recipe.config())
+    model.ser.set_feature_statistics(torch.zeros(17), torch.full((17,), 100.0))
+    return build_trainer(recipe, model, extractor, dataset, dataset, training_arguments(recipe, output))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"augmentation": {"mixup": 0.2, "speed": 0.1}},
+        {"waveform_augmentation": {"noise_probability": 0.5, "gain_db": 6.0}},
+        {"mask_labels": True, "balance": ["label"]},
+    ],
+    ids=["plain", "mixup", "waveforms", "masked and weighted"],
+)
+def test_the_loss_falls(changes, corpora, tmp_path):
+    trainer = trainer_of(small_recipe(**changes), corpora, tmp_path)
+    before = trainer.evaluate()
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert losses[-1] < 0.9 * losses[0]
+    after = trainer.evaluate()
+    assert after["eval_loss"] < before["eval_loss"]
+    assert after["eval_uar"] > before["eval_uar"]
+
+
+def batches(trainer, epoch: int) -> list[dict[str, torch.Tensor]]:
+    """All training batches of an epoch."""
+    trainer.epoch.set(epoch)
+    return [{name: values.clone() for name, values in batch.items()} for batch in trainer.get_train_dataloader()]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"waveform_augmentation": {"pitch_semitones": 2.0, "noise_probability": 0.5, "probability": 0.8}},
+        {"augmentation": {"mixup": 0.3, "speed": 0.1, "time_masks": 1}},
+    ],
+    ids=["waveforms", "spectrograms and mixup"],
+)
+def test_same_seed_same_batches_whatever_the_workers(changes, corpora, tmp_path):
+    recipes = [small_recipe(**changes) for _ in range(2)]
+    recipes[1].training = recipes[1].training | {"dataloader_num_workers": 2}
+    alone, helped = (trainer_of(recipe, corpora, tmp_path) for recipe in recipes)
+    first, again, with_workers = batches(alone, 0), batches(alone, 0), batches(helped, 0)
+    assert len(first) == len(with_workers) == 4
+    for one, other, third in zip(first, again, with_workers, strict=True):
+        assert set(one) == set(other) == set(third)
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], rtol=0, atol=0, msg=name)
+            torch.testing.assert_close(one[name], third[name], rtol=1e-5, atol=1e-4, msg=name)
+    second_epoch = batches(alone, 1)
+    assert not any(
+        one["input_features"].shape == other["input_features"].shape
+        and torch.allclose(one["input_features"], other["input_features"])
+        for one in first
+        for other in second_epoch
+    )
+
+
+def test_evaluation_is_never_augmented(corpora, tmp_path):
+    """Validation batches are those of a recipe without augmentation, also after an epoch of training."""
+    everything = {
+        "augmentation": {"mixup": 0.3, "speed": 0.1, "time_masks": 1, "gain_db": 6.0},
+        "waveform_augmentation": {"noise_probability": 1.0, "noise_snr_db": 0.0, "gain_db": 6.0},
+    }
+    plain = list(trainer_of(small_recipe(), corpora, tmp_path).get_eval_dataloader())
+    trainer = trainer_of(small_recipe(**everything), corpora, tmp_path)
+    trainer.args.num_train_epochs = 1
+    trainer.train()
+    for one, other in zip(plain, trainer.get_eval_dataloader(), strict=True):
+        assert set(one) == {"input_features", "attention_mask", "labels"}
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
+
+
+def test_changed_rows_are_analyses_of_changed_clips(corpora):
+    """Each row is what the clip gives when it is changed with the same random numbers; unchanged ones are cached."""
+    recipe = small_recipe()
+    extractor = recipe.feature_extractor()
+    dataset = analysed(load_corpora(["ravdess"], corpora, labels=recipe.labels), extractor)
+    columns = {"length": np.array(dataset["length"][:])}
+    cached = UtteranceRows(dataset, columns)
+    gain = WaveformAugmentation(probability=0.5, gain_db=20.0)
+    rows = WaveformRows(dataset, columns, extractor, gain, seed=0, epoch=Epoch())
+    changed = 0
+    for row, (before, after) in enumerate(zip(cached, rows, strict=True)):
+        assert {name: before[name] for name in ("label", "row", "length")} == {
+            name: after[name] for name in ("label", "row", "length")
+        }
+        before, after = (item["log_mel"].reshape(-1, extractor.analysis_size) for item in (before, after))
+        if np.array_equal(before, after):
+            continue
+        changed += 1
+        gains = after[:, extractor.analysis_columns("rms")] / before[:, extractor.analysis_columns("rms")]
+        assert gains.std() < 1e-3 * gains.mean()
+        clip = torch.from_numpy(load_audio(dataset["path"][row]) * gains.mean())
+        np.testing.assert_allclose(after, extractor.analyse([clip])[0][0], rtol=1e-3, atol=0.01)
+    assert 0.2 * len(rows) < changed < 0.8 * len(rows)
+
+
+def test_mixup_labels_reach_the_loss(corpora, tmp_path):
+    """A batch of mixup has what the loss needs of the other utterances, and the loss uses it."""
+    recipe = small_recipe(augmentation={"mixup": 0.5}, mask_labels=True, balance=["label"])
+    trainer = trainer_of(recipe, corpora, tmp_path)
+    batch = batches(trainer, 0)[0]
+    assert {"mixup_share", "mixup_labels", "mixup_weight", "mixup_allowed"} <= set(batch)
+    trainer.model.train()
+    loss = trainer.compute_loss(trainer.model, batch)
+    plain = trainer.compute_loss(trainer.model, {k: v for k, v in batch.items() if not k.startswith("mixup")})
+    assert loss != plain
+
+
+def test_statistics_leave_augmentation_out(corpora):
+    recipe = small_recipe(waveform_augmentation={"gain_db": 20.0})
+    extractor = recipe.feature_extractor()
+    dataset = analysed(load_corpora(["ravdess"], corpora, labels=recipe.labels), extractor)
+    mean, deviation = feature_statistics(dataset, extractor)
+    rows = UtteranceRows(dataset)
+    builder = BatchBuilder(extractor)
+    frames = torch.cat([builder([row])["input_features"][0] for row in rows])
+    torch.testing.assert_close(mean, frames.mean(0), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(deviation, frames.std(0, correction=0), rtol=1e-3, atol=1e-3)
