@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ SETTINGS_FILE = "crossvalidation.json"
 LOG_FILE = "log.txt"
 LOCK_FILE = ".lock"
 SHOWN_DIFFERENCES = 6
+SHOWN_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def crossvalidate(
     rounds = [Round(seed, fold, output / str(seed) / fold.name) for seed in seeds for fold in chosen]
     with claimed(output, settings):
         run_rounds(rounds, recipe, dataset, corpora_root, jobs or os.cpu_count() or 1)
-        predictions = pd.concat([read_round(entry) for entry in rounds], ignore_index=True)
+        predictions = pd.concat([pd.read_parquet(entry.predictions) for entry in rounds], ignore_index=True)
         check_each_clip_once(predictions)
         return report_folds(
             predictions, recipe, protocol, chosen, output, complete=len(chosen) == len(choose_folds(protocol, dataset))
@@ -245,10 +247,16 @@ def run_rounds(rounds: Sequence[Round], recipe: Recipe, dataset: Dataset, corpor
             works,
             min(jobs, len(works)),
             preload=[__name__],
-            poll=lambda running: bar.set_postfix_str(", ".join(epochs_of(by_name[work.name]) for work in running)),
+            poll=lambda running: bar.set_postfix_str(progress(by_name[work.name] for work in running)),
         ):
             bar.update()
             bar.write(outcome(by_name[work.name]))
+
+
+def progress(running: Iterable[Round]) -> str:
+    """How far the rounds are that run, as many as fit on a line."""
+    shown = [epochs_of(entry) for entry in itertools.islice(running, SHOWN_ROUNDS + 1)]
+    return ", ".join(shown[:SHOWN_ROUNDS]) + (" ..." if len(shown) > SHOWN_ROUNDS else "")
 
 
 def epochs_of(entry: Round) -> str:
@@ -297,11 +305,6 @@ def draw_states(checkpoint: Checkpoint, test: Dataset, entry: Round) -> None:
     states = pooled_states(checkpoint.model, checkpoint.extractor, test)
     title = f"{checkpoint.recipe.name}, {entry.fold.name}, seed {entry.seed}: pooled states of {len(test)} test clips"
     save_pooled_states(states, labels, entry.folder / "pooled_states.png", title)
-
-
-def read_round(entry: Round) -> pd.DataFrame:
-    """Predictions of a finished round."""
-    return pd.read_parquet(entry.predictions)
 
 
 def check_each_clip_once(predictions: pd.DataFrame) -> None:
