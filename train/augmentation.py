@@ -2,7 +2,7 @@
 
 Everything works on the extractor's first step (dB per mel band), where a filter is an addition, a longer vocal tract
 is a shift along the bands and noise is a sum of powers; it costs less than reading the clip. Random numbers come from
-torch's global generator, which the Trainer seeds, stores in checkpoints and restores.
+torch's global generator, which `BatchBuilder` seeds for each batch.
 
 Further features of the first step follow what changes time (crop, speed, time masks), and those of the level the gain.
 What else happens to the spectrogram leaves them as they were measured: where they are to feel noise, a room, another
