@@ -22,7 +22,7 @@ import gradio as gr  # noqa: E402
 import numpy as np  # noqa: E402
 
 from page.answer import Answer, PredictionDict, blank, describe  # noqa: E402
-from page.components import answer_card, microphone, stylesheet, theme, translate, typed_json  # noqa: E402
+from page.components import answer_card, examples, microphone, stylesheet, theme, translate, typed_json  # noqa: E402
 from page.texts import ENGLISH  # noqa: E402
 from ser_model.audio_io import SAMPLING_RATE, AudioError, load_audio  # noqa: E402
 from ser_model.recognizer import EmotionRecognizer  # noqa: E402
@@ -52,20 +52,20 @@ def load_recognizer() -> EmotionRecognizer:
 recognizer = ThreadPoolExecutor(max_workers=1).submit(load_recognizer)  # the page is there before the model
 
 
-def greet() -> Answer:
-    """The empty card with the emotions that the model can tell apart."""
+def name_emotions() -> gr.HTML:
+    """The card with the emotions that the model can tell apart, once it is loaded."""
     if recognizer.exception() is not None:
-        return blank("problem", message="model_missing")
-    return blank("empty", recognizer.result().labels)
+        return gr.HTML(blank("problem", message="model_missing"))
+    return gr.HTML(emotions=recognizer.result().labels)
 
 
 def answer(recording: str | None) -> Iterator[Answer]:
     """What the card shows of a recording, or of none."""
     if recording is None:
-        yield greet()
-        return
-    yield blank("thinking")
-    yield examine(recording)
+        yield blank("empty")
+    else:
+        yield blank("thinking")
+        yield examine(recording)
 
 
 def examine(recording: str) -> Answer:
@@ -106,7 +106,7 @@ def name_only(error: AudioError, path: str) -> str:
     return str(error).replace(path, Path(path).name)
 
 
-with gr.Blocks(title=translate("title"), delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
+with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
     with gr.Column(elem_id="page-header"):
         gr.Markdown(translate("heading"))
         gr.Markdown(translate("introduction"))
@@ -121,11 +121,12 @@ with gr.Blocks(title=translate("title"), delete_cache=(SWEEP_SECONDS, KEPT_SECON
             buttons=["download"],
             elem_id="voice",
         )
+        examples(voice)
     gr.Markdown(translate("privacy"), elem_id="privacy")
     with gr.Accordion(translate("about_heading"), open=False):
         gr.Markdown(translate("about"))
 
-    demo.load(greet, outputs=card, queue=False, show_progress="hidden", api_visibility="private")
+    demo.load(name_emotions, outputs=card, queue=False, show_progress="hidden", api_visibility="private")
     speak.submit(None, speak, voice, js="(recording) => recording")
     limits = {"concurrency_limit": MAX_AT_ONCE, "concurrency_id": "recognizer"}
     voice.change(answer, voice, card, show_progress="hidden", api_visibility="private", **limits)

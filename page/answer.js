@@ -9,7 +9,7 @@ const rows = new Map(); // emotion -> its bar, kept from answer to answer so tha
 
 translateStatics();
 draw();
-watch("value", draw);
+watch(["value", "emotions"], draw);
 new ResizeObserver(redrawAtNewWidth).observe(find("timeline"));
 find("timeline-chart").addEventListener("pointermove", showMoment);
 find("timeline-chart").addEventListener("pointerleave", hideMoment);
@@ -32,16 +32,14 @@ function translateStatics() {
 
 function draw() {
   const answer = props.value;
-  const known = answer.state === "answer";
   root.dataset.state = answer.state;
   const named = answer.ranking.slice(0, answer.unsure ? 2 : 1).map(({ emotion }) => emotion);
-  find("answer-faces").innerHTML = (known ? named : [answer.state]).map(drawFace).join("");
+  find("answer-faces").innerHTML = (named.length > 0 ? named : [answer.state]).map(drawFace).join("");
   const [title, explanation] = describe(answer);
   find("answer-title").textContent = title;
   find("answer-detail").textContent = explanation;
   find("answer-advice").textContent = answer.advice.map((key) => texts[key]).join(" ");
-  if (answer.state !== "thinking") rows.forEach((_, emotion) => drawBar(emotion, null));
-  answer.ranking.forEach(({ emotion, probability }, rank) => drawBar(emotion, known ? probability : null, rank));
+  if (answer.state !== "thinking") drawBars(answer.ranking); // until then the former bars stay
   drawChart(answer);
   drawTable(answer.segments);
 }
@@ -62,11 +60,18 @@ function describe(answer) {
   return [fill(texts[verdict], words), fill(texts[`${verdict}_detail`], words)];
 }
 
-function drawBar(emotion, probability, rank = rows.size) {
+function drawBars(ranking) {
+  const ranked = ranking.map(({ emotion }) => emotion);
+  const others = [...props.emotions, ...rows.keys()].filter((emotion) => !ranked.includes(emotion));
+  ranking.forEach(({ emotion, probability }, rank) => drawBar(emotion, rank, probability, percent(probability)));
+  new Set(others).forEach((emotion) => drawBar(emotion, rows.size, 0, ""));
+}
+
+function drawBar(emotion, rank, share, value) {
   const row = rows.get(emotion) ?? addRow(emotion);
   row.style.setProperty("--rank", rank);
-  row.style.setProperty("--share", probability ?? 0);
-  row.querySelector(".bar-value").textContent = probability === null ? "" : percent(probability);
+  row.style.setProperty("--share", share);
+  row.querySelector(".bar-value").textContent = value;
 }
 
 function addRow(emotion) {

@@ -1,6 +1,5 @@
 """From a prediction to what the page draws: the verdict, advice on the recording, its waveform and its timeline."""
 
-from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -53,7 +52,7 @@ class Answer(TypedDict):
     """What answer.js draws. `message` and `advice` are keys of texts.py, or a sentence where it is no key."""
 
     state: State
-    ranking: list[RankedEmotion]  # strongest first; with probability 0 while there is no answer
+    ranking: list[RankedEmotion]  # strongest first; empty while there is no answer
     unsure: bool
     duration: float  # seconds
     advice: list[str]
@@ -62,17 +61,10 @@ class Answer(TypedDict):
     segments: list[Moment]
 
 
-def blank(state: State, emotions: Sequence[str] = (), message: str = "") -> Answer:
+def blank(state: State, message: str = "") -> Answer:
     """The card without an answer."""
     return Answer(
-        state=state,
-        ranking=[RankedEmotion(emotion=emotion, probability=0.0) for emotion in emotions],
-        unsure=False,
-        duration=0.0,
-        advice=[],
-        message=message,
-        waveform=[],
-        segments=[],
+        state=state, ranking=[], unsure=False, duration=0.0, advice=[], message=message, waveform=[], segments=[]
     )
 
 

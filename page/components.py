@@ -12,6 +12,7 @@ from page.texts import TEXTS
 
 
 FOLDER = Path(__file__).parent
+EXAMPLES = {"slow": "slow and low", "fast": "fast and high", "turning": "turning halfway"}
 
 translate = gr.I18n(**TEXTS)
 
@@ -29,14 +30,31 @@ def microphone(limit_seconds: int) -> gr.HTML:
 
 
 def answer_card(answer: Answer) -> gr.HTML:
-    """The card that draws an `Answer`, and every further one that an event returns to it."""
+    """The card that draws an `Answer`, and every further one that an event returns to it.
+
+    Its prop `emotions` lists those that have a bar even while there is no answer.
+    """
     return gr.HTML(
         answer,
+        emotions=[],
         html_template=source("answer.html"),
         js_on_load=source("language.js", "faces.js", "timeline.js", "answer.js"),
         texts=TEXTS,
         apply_default_css=False,
         elem_id="answer",
+    )
+
+
+def examples(recording: gr.Audio) -> gr.Examples:
+    """Buttons that put one of the synthetic voices into `recording`."""
+    gr.set_static_paths(FOLDER / "examples")  # gradio's copies would be deleted with the recordings
+    return gr.Examples(
+        [[str(FOLDER / "examples" / f"{name}.mp3")] for name in EXAMPLES],
+        recording,
+        label=translate("examples"),
+        example_labels=list(EXAMPLES.values()),
+        cache_examples=False,
+        elem_id="examples",
     )
 
 
@@ -55,7 +73,13 @@ def theme() -> gr.themes.Base:
         neutral_hue=gr.themes.Color(**NEUTRAL, name="ink"),
         radius_size="lg",
         font=[gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
-    ).set(body_background_fill="*neutral_50", block_background_fill_dark="*neutral_900", block_radius="20px")
+    ).set(
+        body_background_fill="*neutral_50",
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        block_background_fill_dark="*neutral_900",
+        block_radius="20px",
+    )
 
 
 def stylesheet() -> str:

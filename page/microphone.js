@@ -22,7 +22,7 @@ let recording = null;
 show("idle", texts.idle, texts.hint);
 button.addEventListener("click", () => {
   if (recording) finish();
-  else if (root.dataset.state === "idle") start();
+  else if (button.ariaBusy !== "true") start();
 });
 
 function show(state, message, detail = "") {
@@ -35,11 +35,11 @@ function show(state, message, detail = "") {
 
 async function start() {
   show("asking", texts.asking);
-  if (!navigator.mediaDevices?.getUserMedia) return show("idle", texts.insecure);
+  if (!navigator.mediaDevices?.getUserMedia) return show("refused", texts.insecure);
   try {
     recording = await openMicrophone();
   } catch (error) {
-    return show("idle", explainRefusal(error));
+    return show("refused", explainRefusal(error));
   }
   show("listening", texts.listening, formatClock(0));
 }
@@ -105,7 +105,7 @@ async function finish(remark = texts.again) {
     trigger("submit");
     show("idle", remark);
   } catch (error) {
-    show("idle", texts.unsent);
+    show("refused", texts.unsent);
   }
 }
 

@@ -8,7 +8,7 @@ ENGLISH = {
         "and tells which emotion it hears."
     ),
     "recording": "Recording",
-    "examples": "No microphone at hand? Listen to a synthetic voice",
+    "examples": "No microphone? Take a synthetic voice",
     "about_heading": "What does the answer mean?",
     "about": (
         "The network learned from actors who were asked to speak in a given emotion. So the answer is what your "
@@ -45,7 +45,7 @@ ENGLISH = {
     "empty_detail": "These are the emotions it can tell apart.",
     "thinking": "Listening to your recording…",
     "sounds": "Sounds {first}",
-    "sounds_detail": "{percent} likely, from {seconds} of voice",
+    "sounds_detail": "{percent} likely, from {seconds} of sound",
     "unsure": "Unsure between {first} and {second}",
     "unsure_detail": "{percent} {first}, {second_percent} {second}",
     "no_speech": "No speech heard",
@@ -61,7 +61,7 @@ ENGLISH = {
     "timeline": "Moment by moment",
     "timeline_description": "Emotions over time: {runs}.",
     "timeline_run": "{emotion} from {start} to {end}",
-    "timeline_note": "Above, your voice. Below, how likely each emotion is at that moment.",
+    "timeline_note": "Above, the voice. Below, how likely each emotion is at that moment.",
     "timeline_table": "Show the figures",
     "time": "Time",
     "emotion": "Emotion",

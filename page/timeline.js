@@ -122,7 +122,7 @@ function drawAreas(run, scale) {
 // The emotion's name inside its area, at the place with the most room for it, if there is enough.
 function drawName({ emotion, start, end }, run, scale, nameOf) {
   const text = nameOf(emotion);
-  const half = (LETTER_WIDTH * text.length) / 2 / scale; // seconds
+  const half = (LETTER_WIDTH * text.length + LETTER_HEIGHT / 2) / 2 / scale; // seconds
   let best = { room: LETTER_HEIGHT };
   for (let time = start + half; time <= end - half; time += half / 2) {
     const bands = [time - half, time, time + half].map((moment) => bandAt(run, emotion, moment));

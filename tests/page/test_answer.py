@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from page.answer import CLIPPED_LEVEL, WAVEFORM_POINTS, advice_on, blank, describe, is_unsure, outline
+from page.answer import CLIPPED_LEVEL, WAVEFORM_POINTS, advice_on, describe, is_unsure, outline
 from ser_model.prediction import NO_SPEECH, Prediction, Segment
 
 
@@ -29,13 +29,6 @@ def test_no_speech_is_a_state_of_its_own(speech):
     answer = describe(prediction({"sad": 0.0, "happy": 0.0}, speech=False), speech)
     assert answer["state"] == "no_speech"
     assert answer["ranking"] == []
-
-
-def test_blank_card_lists_the_emotions():
-    assert blank("empty", ["sad", "happy"])["ranking"] == [
-        {"emotion": "sad", "probability": 0.0},
-        {"emotion": "happy", "probability": 0.0},
-    ]
 
 
 @pytest.mark.parametrize(
