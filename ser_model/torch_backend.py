@@ -1,0 +1,82 @@
+"""Runs a checkpoint in PyTorch, without transformers' modelling code: its import takes longer than all of the rest."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from .audio_io import SAMPLING_RATE
+from .configuration_ser import SERConfig
+from .feature_extraction_ser import SERFeatureExtractor
+from .network_ser import SERNetwork
+
+
+CONFIG_FILE = "config.json"
+EXTRACTOR_FILE = "preprocessor_config.json"
+WEIGHTS_FILE = "model.safetensors"
+FILES = (CONFIG_FILE, EXTRACTOR_FILE, WEIGHTS_FILE)
+ENCODER_PREFIX = "ser."  # of SERForAudioClassification's encoder; SERNetwork has it at the top
+
+
+class TorchBackend:
+    """
+    From waveforms to the probabilities of the labels.
+
+    Args:
+        folder: as `save_pretrained` of [`SERForAudioClassification`] and [`SERFeatureExtractor`] write it.
+
+    Attributes:
+        labels: names of the emotions, in the order of the probabilities.
+
+    Raises:
+        OSError: a file is missing or damaged, or belongs to another kind of model.
+    """
+
+    def __init__(self, folder: Path):
+        check_folder(folder)
+        config = SERConfig.from_pretrained(folder)
+        self.labels = tuple(config.id2label[index] for index in range(config.num_labels))
+        self.extractor = SERFeatureExtractor.from_pretrained(folder)
+        if self.extractor.sampling_rate != SAMPLING_RATE:
+            raise OSError(f"'{folder}' works at {self.extractor.sampling_rate} Hz; {SAMPLING_RATE} Hz are needed.")
+        self.network = SERNetwork(config).eval()
+        load_weights(self.network, folder / WEIGHTS_FILE)
+
+    @torch.inference_mode()
+    def probabilities(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        """Calibrated probabilities, float32 (batch, labels), of mono waveforms (samples,) at 16 kHz."""
+        inputs = self.extractor(list(waveforms), sampling_rate=SAMPLING_RATE, return_tensors="pt")
+        logits, _ = self.network(inputs["input_features"], inputs["attention_mask"])
+        return logits.softmax(-1).numpy()
+
+
+def check_folder(folder: Path) -> None:
+    """Raise if a file is missing, or if the config is not one of ours."""
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"'{folder}' is no checkpoint: {' and '.join(missing)} not found. A checkpoint is a folder with "
+            f"{', '.join(FILES)}, as save_pretrained writes it; weights in any other format are not read."
+        )
+    try:
+        model_type = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise OSError(f"'{folder / CONFIG_FILE}' is no JSON object: {error}.") from error
+    if model_type != SERConfig.model_type:
+        raise OSError(
+            f"'{folder}' holds a model of the type {model_type!r}; a speech emotion recogniser of the type "
+            f"{SERConfig.model_type!r} is needed."
+        )
+
+
+def load_weights(network: SERNetwork, path: Path) -> None:
+    """Fill the network with the weights of a saved SERForAudioClassification, all of them and no others."""
+    try:
+        weights = load_file(path)
+        network.load_state_dict({name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in weights.items()})
+    except (SafetensorError, RuntimeError) as error:
+        raise OSError(f"The weights in '{path}' are damaged or do not fit the config beside them: {error}") from error
