@@ -1,5 +1,7 @@
 """Train a recipe: corpora to checkpoint, with the transformers Trainer."""
 
+import dataclasses
+import itertools
 import json
 import logging
 import os
@@ -13,23 +15,35 @@ import evaluate
 import numpy as np
 import pandas as pd
 import torch
-from datasets import Dataset, DatasetDict
-from torch.utils.data import Sampler, Subset
+from datasets import Dataset
+from torch.utils.data import DataLoader, Sampler, Subset
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers.integrations import get_available_reporting_integrations
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.modeling_ser import SERForAudioClassification
 from train.augmentation import Augmentation
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.corpora import load_corpora
-from train.corpora.splits import official_split, random_split
-from train.dataset import BatchBuilder, UtteranceRows, analysed, feature_statistics
+from train.corpora.base import CorpusError
+from train.corpora.splits import corpus_of, official_split, random_split
+from train.dataset import (
+    STATISTICS_CLIPS,
+    BatchBuilder,
+    UtteranceRows,
+    analysed,
+    feature_statistics,
+    statistics_of_rows,
+)
 from train.evaluation import fit_temperature
 from train.figures import save_learning_curves
-from train.loss import batch_loss
+from train.loss import BALANCE_POWER, batch_loss
 from train.randomness import Epoch, EpochCallback, EpochSampler
-from train.recipe import Recipe
+from train.recipe import Recipe, RecipeError
 from train.resuming import ManifestCallback, had_stopped, last_whole_checkpoint, remove_checkpoints, restore_best
+from train.stream_splits import streaming_splits
+from train.streaming import Stream
 from train.waveform_augmentation import WaveformAugmentation
 from train.waveform_rows import WaveformRows
 
@@ -38,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 UAR_METRIC = Path(__file__).parent / "metrics" / "uar"
 TRAINER_FOLDER = "trainer"  # the Trainer's own checkpoints, for resuming
-BALANCE_POWER = 0.5  # weights of rare groups grow with the root of their rarity; in full they overfit the rarest
+STREAM_EVALUATIONS = 10  # in a training from a stream, which has no epochs
 
 TRAINING_DEFAULTS = {
     "eval_strategy": "epoch",
@@ -92,6 +106,18 @@ class SERTrainer(Trainer):
         with self._evaluation_settings():
             return super().get_eval_dataloader(*args, **kwargs)
 
+    def get_train_dataloader(self) -> DataLoader:
+        """The Trainer's; for a stream a plain one, because a stream gives each process rows of its own already."""
+        if not isinstance(self.train_dataset, Stream):
+            return super().get_train_dataloader()
+        return DataLoader(
+            self.train_dataset,
+            batch_size=self.args.train_batch_size,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+
     def get_test_dataloader(self, *args, **kwargs):  # noqa: ANN201 (as the Trainer's)
         with self._evaluation_settings():
             return super().get_test_dataloader(*args, **kwargs)
@@ -107,15 +133,35 @@ class SERTrainer(Trainer):
             self.data_collator, self.args.train_sampling_strategy = training
 
 
-def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> DatasetDict:
-    """The recipe's utterances, analysed, as train, validation and test, split as the recipe says."""
+def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> Mapping[str, Dataset | Stream]:
+    """The recipe's utterances, analysed, as train, validation and test, split as the recipe says; or a stream of them.
+
+    Raises:
+        CorpusError: as `load_corpora`, or speakers are to be kept apart and nobody knows who speaks.
+    """
+    if recipe.streaming:
+        with first_process_ahead(recipe):
+            return streaming_splits(recipe, corpora_root, seed)
     dataset = load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
     with first_process_ahead(recipe):
         dataset = analysed(dataset, recipe.feature_extractor())
+    if recipe.split == "speakers":
+        check_speakers_known(dataset)
     split = random_split if recipe.split == "random" else official_split
     splits = split(dataset, seed=seed, fraction=recipe.validation_fraction)
     splits["train"] = shares_of_corpora(splits["train"], recipe.shares)
     return splits
+
+
+def check_speakers_known(dataset: Dataset) -> None:
+    """Raise CorpusError if no clip says who speaks: whatever is tested on might then be heard in training."""
+    speakers = set(dataset["speaker"][:])
+    if all(speaker == f"{corpus_of(speaker)}-unknown" for speaker in speakers):
+        raise CorpusError(
+            f"{', '.join(sorted(map(corpus_of, speakers)))}: no clip says who speaks, so that no split can keep test "
+            f"speakers out of training. With --set split=random the clips are split by chance; the results then count "
+            f"as speakers seen in training."
+        )
 
 
 def shares_of_corpora(dataset: Dataset, shares: Mapping[str, float]) -> Dataset:
@@ -131,7 +177,7 @@ def shares_of_corpora(dataset: Dataset, shares: Mapping[str, float]) -> Dataset:
 
 def fit(
     recipe: Recipe,
-    splits: DatasetDict,
+    splits: Mapping[str, Dataset | Stream],
     output: Path,
     *,
     seed: int = 0,
@@ -154,26 +200,46 @@ def fit(
     """
     extractor = recipe.feature_extractor()
     with first_process_ahead(recipe):
-        train = analysed(splits["train"], extractor, num_proc=num_proc)
+        train = analysed_or_stream(splits["train"], extractor, num_proc)
         validation = analysed(splits["validation"], extractor, num_proc=num_proc)
     arguments = training_arguments(recipe, output, seed)
     with arguments.main_process_first(local=False):
         last_checkpoint = prepare_folder(output / TRAINER_FOLDER, resume)
     set_seed(seed)
     model = SERForAudioClassification(recipe.config())
-    model.ser.set_feature_statistics(*feature_statistics(train, extractor))
+    model.ser.set_feature_statistics(*training_statistics(train, extractor))
     trainer = build_trainer(recipe, model, extractor, train, validation, arguments)
     if last_checkpoint and had_stopped(last_checkpoint, recipe.early_stopping_patience):
         restore_best(trainer, last_checkpoint)
     else:
         trainer.train(resume_from_checkpoint=last_checkpoint and str(last_checkpoint))
     write_history(trainer, recipe, output)
-    calibrate(trainer, unheard_rows(validation, train))
-    heard = frozenset(train["speaker"][:]) | frozenset(validation["speaker"][:])
+    heard = speakers_of(train)
+    calibrate(trainer, unheard_rows(validation, heard))
+    heard |= speakers_of(validation)
     checkpoint = Checkpoint(model.eval(), extractor, recipe, seed, heard)
     if trainer.is_world_process_zero():
         save_checkpoint(checkpoint, output)
     return checkpoint
+
+
+def analysed_or_stream(
+    train: Dataset | Stream, extractor: SERFeatureExtractor, num_proc: int | None
+) -> Dataset | Stream:
+    """Clips to train on, analysed; a stream as it is, it analyses on the way."""
+    return train if isinstance(train, Stream) else analysed(train, extractor, num_proc=num_proc)
+
+
+def training_statistics(train: Dataset | Stream, extractor: SERFeatureExtractor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each feature in training; of a stream those of the first clips."""
+    if isinstance(train, Stream):
+        return statistics_of_rows(itertools.islice(train.unchanged(), STATISTICS_CLIPS), extractor)
+    return feature_statistics(train, extractor)
+
+
+def speakers_of(part: Dataset | Stream) -> frozenset[str]:
+    """Who speaks."""
+    return part.speakers if isinstance(part, Stream) else frozenset(part["speaker"][:])
 
 
 def first_process_ahead(recipe: Recipe) -> AbstractContextManager:
@@ -183,10 +249,33 @@ def first_process_ahead(recipe: Recipe) -> AbstractContextManager:
 
 def training_arguments(recipe: Recipe, output: Path = Path(), seed: int = 0) -> TrainingArguments:
     """The recipe's arguments of the Trainer, over our defaults."""
+    check_tracking(recipe)
     best = {"load_best_model_at_end": recipe.early_stopping_patience > 0, "metric_for_best_model": "uar"}
     # Absolute, because checkpoints name one another, and a run may be resumed from another folder.
     folder = os.path.abspath(output / TRAINER_FOLDER)
-    return TrainingArguments(output_dir=folder, seed=seed, **(TRAINING_DEFAULTS | best | recipe.training))
+    defaults = TRAINING_DEFAULTS | (streaming_defaults(recipe) if recipe.streaming else {}) | best
+    return TrainingArguments(output_dir=folder, seed=seed, **(defaults | recipe.training))
+
+
+def streaming_defaults(recipe: Recipe) -> dict[str, Any]:
+    """Arguments of the Trainer for a training that has steps and no epochs."""
+    steps = max(1, recipe.training["max_steps"] // STREAM_EVALUATIONS)
+    return {f"{name}_strategy": "steps" for name in ("eval", "save", "logging")} | {
+        f"{name}_steps": steps for name in ("eval", "save", "logging")
+    }
+
+
+def check_tracking(recipe: Recipe) -> None:
+    """Raise RecipeError where the recipe asks for a tracker that is not known or not installed."""
+    asked = recipe.training.get("report_to") or "none"
+    for name in [asked] if isinstance(asked, str) else asked:
+        if name in ("none", "all"):
+            continue
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            raise RecipeError(f"training.report_to: there is no tracker {name!r}; there are none, all, {known}.")
+        if name not in get_available_reporting_integrations():
+            raise RecipeError(f"training.report_to: {name} is not installed; try `pip install {name}`.")
 
 
 def prepare_folder(folder: Path, resume: bool) -> Path | None:
@@ -199,20 +288,20 @@ def build_trainer(
     recipe: Recipe,
     model: SERForAudioClassification,
     extractor: SERFeatureExtractor,
-    train: Dataset,
+    train: Dataset | Stream,
     validation: Dataset,
     arguments: TrainingArguments,
 ) -> SERTrainer:
     """The Trainer for a recipe's model and analysed utterances."""
     patience, epoch = recipe.early_stopping_patience, Epoch()
-    for_loss = loss_columns(train, recipe)
+    rows, for_loss = training_rows(recipe, extractor, train, arguments, epoch)
     augmentation = Augmentation(**recipe.augmentation)
     return SERTrainer(
         model=model,
         args=arguments,
-        train_dataset=training_rows(recipe, extractor, train, for_loss, arguments.seed, epoch),
+        train_dataset=rows,
         eval_dataset=UtteranceRows(validation),
-        data_collator=BatchBuilder(extractor, augmentation, list(for_loss), arguments.seed, epoch),
+        data_collator=BatchBuilder(extractor, augmentation, for_loss, arguments.seed, epoch),
         eval_collator=BatchBuilder(extractor),
         epoch=epoch,
         compute_metrics=uar_and_accuracy(),
@@ -223,17 +312,20 @@ def build_trainer(
 def training_rows(
     recipe: Recipe,
     extractor: SERFeatureExtractor,
-    train: Dataset,
-    for_loss: dict[str, np.ndarray],
-    seed: int,
+    train: Dataset | Stream,
+    arguments: TrainingArguments,
     epoch: Epoch,
-) -> UtteranceRows:
-    """Rows to train on: from the cache, or of changed waveforms where the recipe wants them."""
+) -> tuple[torch.utils.data.Dataset, list[str]]:
+    """Rows to train on, from the cache, from a stream, or of changed waveforms; and what they have for the loss."""
+    if isinstance(train, Stream):
+        own = dataclasses.replace(train, rank=arguments.process_index, world_size=arguments.world_size)
+        return own, train.analyse.loss_columns
+    for_loss = loss_columns(train, recipe)
     columns = {"length": np.array(train["length"][:]), **for_loss}
     augmentation = WaveformAugmentation(**recipe.waveform_augmentation)
     if not augmentation.is_active:
-        return UtteranceRows(train, columns)
-    return WaveformRows(train, columns, extractor, augmentation, seed, epoch)
+        return UtteranceRows(train, columns), list(for_loss)
+    return WaveformRows(train, columns, extractor, augmentation, arguments.seed, epoch), list(for_loss)
 
 
 def uar_and_accuracy() -> Callable[[EvalPrediction], dict[str, float]]:
@@ -275,12 +367,11 @@ def allowed_labels(dataset: Dataset) -> np.ndarray:
     return occurs.loc[corpora].to_numpy()
 
 
-def unheard_rows(validation: Dataset, train: Dataset) -> list[int]:
+def unheard_rows(validation: Dataset, heard: frozenset[str]) -> list[int]:
     """Validation utterances of speakers that training does not hear; all of them if there is no such speaker.
 
     On a voice that it knows, as those of TESS, a model is surer than on a new one, and rightly so.
     """
-    heard = set(train["speaker"][:])
     rows = [row for row, speaker in enumerate(validation["speaker"][:]) if speaker not in heard]
     return rows or list(range(len(validation)))
 
