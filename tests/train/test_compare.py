@@ -1,0 +1,149 @@
+"""Comparison of runs: one line for each run, one heading for each way of measuring."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from train.__main__ import main
+from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
+
+
+def figures(uar: float, deviation: float | None = None, interval: list[float] | None = None, **more) -> dict:
+    """Figures of a corpus as metrics.json has them, those that the comparison reads."""
+    one = {
+        "clips": 1440,
+        "speakers": 24,
+        "uar": uar,
+        "uar_interval": interval,
+        "accuracy": uar + 0.01,
+        "macro_f1": uar,
+    }
+    return one | ({"deviation": {"uar": deviation}} if deviation is not None else {}) | more
+
+
+def write_run(
+    folder: Path,
+    corpora: dict[str, dict],
+    *,
+    recipe: str = "ravdess_lstm",
+    protocol: str = SPEAKER_DISJOINT,
+    labels: tuple[str, ...] = ("angry", "sad"),
+    **more,
+) -> Path:
+    """metrics.json of a run."""
+    content = {
+        "protocol": protocol,
+        "labels": list(labels),
+        "recipe": {"name": recipe, "corpora": list(corpora)},
+        "parameters": 121800,
+        "corpora": corpora,
+        **figures(0.5),
+        **(more or {"split": "test"}),
+    }
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(content))
+    return folder
+
+
+def rounds(title: str = "five actor folds", folds: int = 5, seeds: int = 3, complete: bool = True) -> dict:
+    """What a cross-validation says of itself."""
+    names = {f"fold{number}": [] for number in range(1, folds + 1)}
+    return {"title": title, "folds": names, "seeds": list(range(seeds)), "complete": complete}
+
+
+def compare(tmp_path: Path, *runs: Path) -> tuple[dict[str, list[list[str]]], list[dict[str, str]]]:
+    """Rows of the Markdown tables by heading, and those of the CSV."""
+    assert main(["compare", *map(str, runs), "--output", str(tmp_path / "tables"), "--traceback"]) == 0
+    tables, heading = {}, None
+    for line in (tmp_path / "tables" / "comparison.md").read_text().splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ")
+            tables[heading] = []
+        elif line.startswith("| ") and not line.startswith(("| run", "| ---")):
+            tables[heading].append([cell.strip() for cell in line.strip("|").split("|")])
+    with open(tmp_path / "tables" / "comparison.csv", newline="") as file:
+        return tables, list(csv.DictReader(file))
+
+
+def test_runs_of_one_protocol_stand_side_by_side_best_first(tmp_path, capsys):
+    classic = write_run(
+        tmp_path / "classic", {"ravdess": figures(0.42, 0.009, [0.38, 0.461])}, cross_validation=rounds()
+    )
+    best = write_run(
+        tmp_path / "best", {"ravdess": figures(0.617)}, recipe="ser_lstm", cross_validation=rounds(seeds=1)
+    )
+    tables, lines = compare(tmp_path, classic, best)
+    heading = "RAVDESS: five actor folds, speaker-disjoint, 2 labels (angry, sad)"
+    assert tables == {
+        heading: [
+            [str(best), "ser_lstm", "RAVDESS", "5 × 1", "1440", "24", "61.7", "–", "62.7", "121,800"],
+            [
+                str(classic),
+                "ravdess_lstm",
+                "RAVDESS",
+                "5 × 3",
+                "1440",
+                "24",
+                "42.0 ± 0.9",
+                "38.0 – 46.1",
+                "43.0",
+                "121,800",
+            ],
+        ]
+    }
+    assert [(line["heading"], float(line["uar"])) for line in lines] == [(heading, 0.617), (heading, 0.42)]
+    assert (lines[1]["uar_deviation"], lines[1]["uar_low"], lines[0]["uar_low"]) == ("0.009", "0.38", "")
+    assert heading in capsys.readouterr().out
+
+
+def test_what_was_measured_otherwise_stands_under_another_heading(tmp_path):
+    corpora = {"ravdess": figures(0.5)}
+    runs = [
+        write_run(tmp_path / "folds", corpora, cross_validation=rounds()),
+        write_run(tmp_path / "pooled", corpora, cross_validation=rounds("five speaker folds of every corpus")),
+        write_run(tmp_path / "part", corpora, cross_validation=rounds(folds=2, complete=False)),
+        write_run(
+            tmp_path / "random", corpora, protocol=SPEAKERS_SEEN, cross_validation=rounds("random split", folds=1)
+        ),
+        write_run(tmp_path / "labels", corpora, labels=("angry", "happy", "sad"), cross_validation=rounds()),
+        write_run(tmp_path / "test", corpora),
+        write_run(tmp_path / "validation", corpora, split="validation"),
+        write_run(tmp_path / "seen", corpora, protocol=SPEAKERS_SEEN),
+        write_run(tmp_path / "emodb", {"emodb": figures(0.5)}, cross_validation=rounds()),
+    ]
+    tables, lines = compare(tmp_path, *runs)
+    assert all(len(rows) == 1 for rows in tables.values())
+    assert len(tables) == len(lines) == len(runs)
+    assert "RAVDESS: five actor folds (only fold1, fold2), speaker-disjoint, 2 labels (angry, sad)" in tables
+    assert "RAVDESS: random split, speakers seen in training, 2 labels (angry, sad)" in tables
+
+
+def test_every_tested_corpus_has_a_line_and_common_sentences_their_own(tmp_path):
+    ased = figures(0.6, common_sentences=figures(0.4))
+    tables, _ = compare(tmp_path, write_run(tmp_path / "run", {"ased": ased, "my_clips": figures(0.7)}))
+    uars = {heading.partition(":")[0]: rows[0][6] for heading, rows in tables.items()}
+    assert uars == {
+        "ASED": "60.0",
+        "ASED, common sentences": "40.0",
+        "my_clips": "70.0",
+        "ASED, my_clips together": "50.0",
+    }
+
+
+def test_folders_without_results_are_errors(tmp_path, capsys):
+    assert main(["compare", str(tmp_path), "--output", str(tmp_path)]) == 1
+    assert "has no metrics.json: give the output folder of a finished fit" in capsys.readouterr().err
+    (tmp_path / "metrics.json").write_text('{"protocol": "speaker-disjoint", "labels": []}')
+    assert main(["compare", str(tmp_path), "--output", str(tmp_path)]) == 1
+    assert "lacks recipe, corpora, parameters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_order_of_the_runs_changes_nothing(tmp_path, order):
+    runs = [
+        write_run(tmp_path / name, {"ravdess": figures(uar)}) for name, uar in (("a", 0.3), ("b", 0.5), ("c", 0.4))
+    ]
+    tables, _ = compare(tmp_path, *runs[::order])
+    assert [Path(row[0]).name for rows in tables.values() for row in rows] == ["b", "c", "a"]
