@@ -1,8 +1,9 @@
 """From a table of utterances to what the Trainer takes: cached analyses, augmentation, padded batches."""
 
 import contextlib
+import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,11 +149,17 @@ def band_centres(extractor: SERFeatureExtractor) -> torch.Tensor:
 def feature_statistics(dataset: Dataset, extractor: SERFeatureExtractor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of each feature over the frames of (a fixed sample of) the training clips."""
     step = max(1, len(dataset) // STATISTICS_CLIPS)
-    builder = BatchBuilder(extractor)
-    rows = dataset.select(range(0, len(dataset), step)).with_format("numpy")
+    return statistics_of_rows(dataset.select(range(0, len(dataset), step)).with_format("numpy"), extractor)
+
+
+def statistics_of_rows(
+    rows: Iterable[Mapping[str, Any]], extractor: SERFeatureExtractor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same over all frames of some rows with `log_mel` and `label`."""
+    builder, rows = BatchBuilder(extractor), iter(rows)
     total, squares, frames = 0.0, 0.0, 0
-    for start in range(0, len(rows), 64):
-        batch = builder([rows[index] for index in range(start, min(start + 64, len(rows)))])
+    while chunk := list(itertools.islice(rows, 64)):
+        batch = builder(chunk)
         valid = batch["input_features"][batch["attention_mask"].bool()].double()
         total, squares, frames = total + valid.sum(0), squares + valid.square().sum(0), frames + len(valid)
     mean = total / frames

@@ -3,27 +3,25 @@
 Source > .downloads/NAME (resumed when cut) > NAME/ (only clips and tables) > count, and SHA-256 sums where known
 """
 
-import errno
 import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import file_digest
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import httpx2
-import requests
 from huggingface_hub import HfApi, hf_hub_url, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from train.corpora.base import Corpus, CorpusError, plural
 from train.corpora.checksums import verify_checksums
 from train.corpora.loading import find_corpus, missing_speakers, read_folder
+from train.corpora.network import explained
 from train.corpora.registry import get_corpus
 from train.corpora.sources import LICENCES, SOURCES, Source
 from train.corpora.unpacking import KEPT_SUFFIXES, READABLE_SUFFIXES, unpack
@@ -67,7 +65,7 @@ def download(
     source = choose_source(corpus, corpora_root, address)
     folder, staging = corpora_root / name, corpora_root / DOWNLOADS / name / re.sub(r"\W+", "-", source.address)
     logger.info("%s: downloading from %s (licence: %s)", corpus.title, source.address, corpus.licence)
-    with explained(corpus, source):
+    with explained(corpus.title, source.address):
         staging.mkdir(parents=True, exist_ok=True)
         written = unpack(fetch(source, staging), folder)
         clear(staging)
@@ -252,37 +250,3 @@ def check_manifest(corpus: Corpus, folder: Path, manifest: Path | None) -> None:
     logger.info("%s: SHA-256 of %s", corpus.title, report)
     if report.damaged:
         raise CorpusError(f"{corpus.title}: {report}. Delete these files and download again.")
-
-
-@contextmanager
-def explained(corpus: Corpus, source: Source) -> Iterator[None]:
-    """What goes wrong on the way, as a CorpusError that says what to do."""
-    try:
-        yield
-    except CorpusError:
-        raise
-    except (HfHubHTTPError, requests.HTTPError) as error:
-        raise CorpusError(f"{corpus.title}: {refusal(error, source.address)}") from error
-    except (httpx2.HTTPError, requests.RequestException, LocalEntryNotFoundError, ConnectionError) as error:
-        raise CorpusError(
-            f"{corpus.title}: the connection to {source.address} failed ({error}). Check the network, and run the "
-            f"same command again: it goes on where it stopped."
-        ) from error
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise CorpusError(f"{corpus.title}: the disk is full. Make room, and run the same command again.") from error
-
-
-def refusal(error: HfHubHTTPError | requests.HTTPError, address: str) -> str:
-    """What an HTTP error means for somebody who wants a corpus."""
-    status = error.response.status_code if error.response is not None else None
-    if isinstance(error, RepositoryNotFoundError) or status in (401, 403, 404):
-        return (
-            f"there is no {address}, or it is private or gated and you may not read it. Check the name; to log in, "
-            f"set HF_TOKEN for hub:, KAGGLE_API_TOKEN for kaggle:."
-        )
-    return (
-        f"{address} answered {status or 'with an error'} ({str(error).strip().splitlines()[0]}). Run the same command "
-        f"again later: it goes on where it stopped."
-    )

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 import torch
 
 
+BALANCE_POWER = 0.5  # weights of rare groups grow with the root of their rarity; in full they overfit the rarest
+
+
 def batch_loss(logits: torch.Tensor, batch: Mapping[str, torch.Tensor], smoothing: float = 0.0) -> torch.Tensor:
     """
     Loss of a batch as `BatchBuilder` makes it: by its labels, and where present its label masks and weights.

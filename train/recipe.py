@@ -48,6 +48,9 @@ class Recipe:
         balance: properties whose values get the same total weight in the loss: corpus, label, speaker.
         mask_labels: whether an utterance's loss sees only the labels that its corpus has.
         early_stopping_patience: epochs without a better validation UAR after which training stops; 0 never stops.
+        streaming: train from a stream, for corpora of any size: tables with audio (`hub:OWNER/NAME`, `parquet:PATH`)
+            that are neither downloaded nor held in memory. It has no epochs: `training.max_steps` ends it, and it is
+            evaluated ten times on the way, which is what early stopping counts then.
         training: arguments of transformers' TrainingArguments.
     """
 
@@ -66,6 +69,7 @@ class Recipe:
     balance: list[str] = field(default_factory=list)
     mask_labels: bool = False
     early_stopping_patience: int = 0
+    streaming: bool = False
     training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -82,6 +86,20 @@ class Recipe:
         check_keys(f"{self.name}: balance", self.balance, BALANCE)
         check_keys(f"{self.name}: split", [self.split], SPLITS)
         WaveformAugmentation(**self.waveform_augmentation)  # raises for a strength that is impossible
+        if self.streaming:
+            self._check_streaming()
+
+    def _check_streaming(self) -> None:
+        """Raise RecipeError for what a stream cannot do."""
+        if self.shares:
+            raise RecipeError(
+                f"{self.name}: shares of a corpus cannot be taken while streaming; leave out one of them."
+            )
+        if self.training.get("max_steps", 0) <= 0:
+            raise RecipeError(
+                f"{self.name}: a stream has no length, so streaming needs training.max_steps: the number of batches "
+                f"to train on, for instance --set training.max_steps=10000 (clips * epochs / batch size)."
+            )
 
     def feature_extractor(self) -> SERFeatureExtractor:
         """The extractor that the recipe describes."""

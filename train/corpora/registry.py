@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from train.corpora import ased, crema_d, emodb, iemocap, ravdess, savee, tess
+from train.corpora.audio_tables import parse_address
 from train.corpora.base import Corpus, CorpusError
 from train.corpora.folders import folder_corpus
+from train.corpora.stored_clips import audio_table_corpus
 from train.corpora.tables import table_corpus
 
 
@@ -16,6 +18,7 @@ CORPORA: Mapping[str, Corpus] = {
 }
 
 GENERAL_CORPORA = {"folder": folder_corpus, "table": table_corpus}
+GENERAL_NAMES = ("folder:PATH", "table:PATH", "parquet:PATH", "hub:OWNER/NAME")
 
 
 def get_corpus(name: str) -> Corpus:
@@ -25,27 +28,35 @@ def get_corpus(name: str) -> Corpus:
         CorpusError: no corpus has this name; the message gives the nearest one and all of them.
     """
     if name not in CORPORA:
-        raise CorpusError(unknown_name("corpus", name, [*CORPORA, "folder:PATH", "table:PATH"]))
+        raise CorpusError(unknown_name("corpus", name, [*CORPORA, *GENERAL_NAMES]))
     return CORPORA[name]
 
 
 def general_corpus(name: str, corpora_root: Path) -> tuple[Corpus, Path] | None:
-    """Corpus and place of `folder:PATH` or `table:PATH`, or None where the name is neither.
+    """Corpus and place of `folder:PATH`, `table:PATH`, `parquet:PATH` or `hub:OWNER/NAME`; None for any other name.
 
     A relative path is looked for in the working directory, then below the root of the corpora.
     """
+    if address := parse_address(name, corpora_root):
+        check_own_name(name, address.corpus)
+        return audio_table_corpus(address)
     kind, _, place = name.partition(":")
     if kind not in GENERAL_CORPORA or not place:
         return None
     path = Path(place).expanduser()
     path = Path(os.path.abspath(path if path.exists() else corpora_root / path))
     corpus = GENERAL_CORPORA[kind](path)
-    if corpus.name in CORPORA:
-        raise CorpusError(
-            f"{name}: the name {corpus.name!r} belongs to {CORPORA[corpus.name].title}. Use {corpus.name!r} itself, "
-            f"or rename the {kind}."
-        )
+    check_own_name(name, corpus.name)
     return corpus, path
+
+
+def check_own_name(name: str, corpus: str) -> None:
+    """Raise CorpusError for a general corpus that has the name of a registered one, whose speakers it would mix up."""
+    if corpus in CORPORA:
+        raise CorpusError(
+            f"{name}: the name {corpus!r} belongs to {CORPORA[corpus].title}. Use {corpus!r} itself, or rename the "
+            f"{name.partition(':')[0]}."
+        )
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
