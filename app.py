@@ -49,14 +49,14 @@ def load_recognizer() -> EmotionRecognizer:
     return recognizer
 
 
-recognizer = ThreadPoolExecutor(max_workers=1).submit(load_recognizer)  # the page is there before the model
+loading = ThreadPoolExecutor(max_workers=1).submit(load_recognizer)  # the page is there before the model
 
 
 def name_emotions() -> gr.HTML:
     """The card with the emotions that the model can tell apart, once it is loaded."""
-    if recognizer.exception() is not None:
+    if loading.exception() is not None:
         return gr.HTML(blank("problem", message="model_missing"))
-    return gr.HTML(emotions=recognizer.result().labels)
+    return gr.HTML(emotions=loading.result().labels)
 
 
 def answer(recording: str | None) -> Iterator[Answer]:
@@ -69,11 +69,11 @@ def answer(recording: str | None) -> Iterator[Answer]:
 
 
 def examine(recording: str) -> Answer:
-    if recognizer.exception() is not None:
+    if loading.exception() is not None:
         return blank("problem", message="model_missing")
     try:
         waveform = load_audio(recording)
-        return describe(recognizer.result().predict(waveform, sampling_rate=SAMPLING_RATE), waveform)
+        return describe(loading.result().predict(waveform, sampling_rate=SAMPLING_RATE), waveform)
     except AudioError as error:
         return blank("problem", message=name_only(error, recording))
     except Exception:
@@ -93,10 +93,10 @@ def predict(audio: str) -> PredictionDict:
     """
     if audio is None:
         raise gr.Error("No recording was given: give the path or the URL of one as `audio`.", print_exception=False)
-    if recognizer.exception() is not None:
+    if loading.exception() is not None:
         raise gr.Error(ENGLISH["model_missing"], print_exception=False)
     try:
-        return recognizer.result().predict(audio).to_dict()
+        return loading.result().predict(audio).to_dict()
     except AudioError as error:
         raise gr.Error(name_only(error, audio), print_exception=False) from error
 

@@ -34,7 +34,7 @@ function draw() {
   const answer = props.value;
   root.dataset.state = answer.state;
   const named = answer.ranking.slice(0, answer.unsure ? 2 : 1).map(({ emotion }) => emotion);
-  find("answer-faces").innerHTML = (named.length > 0 ? named : [answer.state]).map(drawFace).join("");
+  find("answer-faces").replaceChildren(...(named.length > 0 ? named : [answer.state]).map(drawFace));
   const [title, explanation] = describe(answer);
   find("answer-title").textContent = title;
   find("answer-detail").textContent = explanation;
@@ -78,7 +78,8 @@ function addRow(emotion) {
   const row = document.createElement("li");
   row.className = "bar";
   row.dataset.emotion = emotion;
-  row.innerHTML = `${drawFace(emotion)}<span class="bar-name"></span><span class="bar-track"><span></span></span><span class="bar-value"></span>`;
+  row.innerHTML = '<span class="bar-name"></span><span class="bar-track"><span></span></span><span class="bar-value"></span>';
+  row.prepend(drawFace(emotion));
   row.querySelector(".bar-name").textContent = nameOf(emotion);
   rows.set(emotion, row);
   find("answer-bars").append(row);

@@ -1,10 +1,12 @@
 """From a prediction to what the page draws: the verdict, advice on the recording, its waveform and its timeline."""
 
+import math
+from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 import numpy as np
 
-from ser_model.prediction import Prediction
+from ser_model.prediction import Prediction, Segment
 
 
 UNSURE_BELOW = 0.5  # probability of the strongest emotion
@@ -13,6 +15,7 @@ SHORT_SECONDS = 1.0
 QUIET_LEVEL = 0.01  # peak of a recording, full scale is 1: -40 dB
 CLIPPED_LEVEL = 0.985
 CLIPPED_SHARE = 0.002  # of the samples; a voice just below full scale touches it far more rarely
+MAX_MOMENTS = 160  # on the timeline; more would be narrower than the eye sees
 WAVEFORM_POINTS = 480
 WAVEFORM_PERCENTILE = 99.5  # drawn at full height, so that one click does not flatten the voice
 
@@ -79,11 +82,21 @@ def describe(prediction: Prediction, waveform: np.ndarray) -> Answer:
         advice=advice_on(waveform, prediction.duration),
         message="",
         waveform=outline(waveform),
-        segments=[
-            Moment(start=segment.start, end=segment.end, speech=segment.speech, scores=segment.scores)
-            for segment in prediction.segments
-        ],
+        segments=moments(prediction.segments),
     )
+
+
+def moments(segments: Sequence[Segment]) -> list[Moment]:
+    """The segments, as many of them averaged to one as it takes to have at most MAX_MOMENTS."""
+    size = math.ceil(len(segments) / MAX_MOMENTS)
+    return [average(segments[start : start + size]) for start in range(0, len(segments), size)]
+
+
+def average(segments: Sequence[Segment]) -> Moment:
+    """Consecutive segments as one; its scores are the mean of those with speech."""
+    spoken = [segment.scores for segment in segments if segment.speech]
+    scores = {emotion: sum(s[emotion] for s in spoken) / max(1, len(spoken)) for emotion in segments[0].scores}
+    return Moment(start=segments[0].start, end=segments[-1].end, speech=bool(spoken), scores=scores)
 
 
 def is_unsure(probabilities: list[float]) -> bool:

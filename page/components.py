@@ -8,11 +8,11 @@ from gradio_client.utils import python_type_to_json_schema
 
 from page.answer import Answer
 from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, ink_on
-from page.texts import TEXTS
+from page.texts import ENGLISH, TEXTS
 
 
 FOLDER = Path(__file__).parent
-EXAMPLES = {"slow": "slow and low", "fast": "fast and high", "turning": "turning halfway"}
+EXAMPLES = ("slow", "fast", "turning")  # each in examples/, its name in the texts
 
 translate = gr.I18n(**TEXTS)
 
@@ -52,7 +52,7 @@ def examples(recording: gr.Audio) -> gr.Examples:
         [[str(FOLDER / "examples" / f"{name}.mp3")] for name in EXAMPLES],
         recording,
         label=translate("examples"),
-        example_labels=list(EXAMPLES.values()),
+        example_labels=[ENGLISH[f"example_{name}"] for name in EXAMPLES],  # gradio does not translate these
         cache_examples=False,
         elem_id="examples",
     )

@@ -19,6 +19,9 @@ const FEATURES = {
 };
 
 function drawFace(name) {
-  const features = FEATURES[name] ?? "";
-  return `<svg class="face" data-emotion="${name}" viewBox="0 0 100 100" aria-hidden="true"><circle class="skin" cx="50" cy="50" r="50"/><g class="features">${features}</g></svg>`;
+  const holder = document.createElement("template");
+  holder.innerHTML = `<svg class="face" viewBox="0 0 100 100" aria-hidden="true"><circle class="skin" cx="50" cy="50" r="50"/><g class="features">${FEATURES[name] ?? ""}</g></svg>`;
+  const face = holder.content.firstChild;
+  face.dataset.emotion = name; // set here, because a model may name its labels as it likes
+  return face;
 }

@@ -9,6 +9,9 @@ ENGLISH = {
     ),
     "recording": "Recording",
     "examples": "No microphone? Take a synthetic voice",
+    "example_slow": "slow and low",
+    "example_fast": "fast and high",
+    "example_turning": "turning halfway",
     "about_heading": "What does the answer mean?",
     "about": (
         "The network learned from actors who were asked to speak in a given emotion. So the answer is what your "

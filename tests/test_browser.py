@@ -12,6 +12,7 @@ import soundfile
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from page.components import EXAMPLES
+from page.texts import ENGLISH
 from scripts.chromium import PROGRAM, launch_chromium
 from tests.generated_sound import RATE, speech_like
 from tests.served_page import ServedPage, served_page
@@ -166,8 +167,8 @@ def test_long_recording_has_a_timeline(visit, tmp_path):
 
 def test_examples_are_answered(visit):
     page = visit()
-    for name in EXAMPLES.values():
-        page.get_by_role("button", name=name).click()
+    for name in EXAMPLES:
+        page.get_by_role("button", name=ENGLISH[f"example_{name}"]).click()
         expect(card(page, "answer")).to_be_visible()
         page.get_by_role("button", name="Clear", exact=True).click()
         expect(card(page, "empty")).to_be_visible()

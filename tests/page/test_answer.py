@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from page.answer import CLIPPED_LEVEL, WAVEFORM_POINTS, advice_on, describe, is_unsure, outline
+from page.answer import (
+    CLIPPED_LEVEL,
+    MAX_MOMENTS,
+    WAVEFORM_POINTS,
+    advice_on,
+    average,
+    describe,
+    is_unsure,
+    moments,
+    outline,
+)
 from ser_model.prediction import NO_SPEECH, Prediction, Segment
 
 
@@ -29,6 +39,25 @@ def test_no_speech_is_a_state_of_its_own(speech):
     answer = describe(prediction({"sad": 0.0, "happy": 0.0}, speech=False), speech)
     assert answer["state"] == "no_speech"
     assert answer["ranking"] == []
+
+
+def segment(second: int, scores: dict[str, float]) -> Segment:
+    speech = any(scores.values())
+    return Segment(label="sad" if speech else NO_SPEECH, scores=scores, speech=speech, start=second, end=second + 1)
+
+
+def test_timeline_of_a_long_recording_is_averaged():
+    loud = [segment(second, {"sad": second % 2, "happy": 1 - second % 2}) for second in range(MAX_MOMENTS)]
+    silent = [segment(MAX_MOMENTS + second, {"sad": 0.0, "happy": 0.0}) for second in range(MAX_MOMENTS)]
+    shown = moments(loud + silent)
+    assert len(shown) == MAX_MOMENTS
+    assert shown[0] == {"start": 0, "end": 2, "speech": True, "scores": {"sad": 0.5, "happy": 0.5}}
+    assert shown[-1] == {"start": 318, "end": 320, "speech": False, "scores": {"sad": 0.0, "happy": 0.0}}
+
+
+def test_average_leaves_silence_out():
+    shown = average([segment(0, {"sad": 0.8, "happy": 0.2}), segment(1, {"sad": 0.0, "happy": 0.0})])
+    assert shown == {"start": 0, "end": 2, "speech": True, "scores": {"sad": 0.8, "happy": 0.2}}
 
 
 @pytest.mark.parametrize(
