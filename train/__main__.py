@@ -1,16 +1,20 @@
 """Train and evaluate: `python -m train --help`."""
 
 import argparse
+import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
 EXAMPLES = """examples:
+  python -m train download ravdess --corpora-root CORPORA
   python -m train recipes
   python -m train fit ravdess_lstm --corpora-root CORPORA --output runs/ravdess_lstm
   python -m train fit ser_lstm --output runs/short --set training.num_train_epochs=3
+  python -m train fit ravdess_lstm --corpora hub:OWNER/NAME --output runs/other
   python -m train crossvalidate ravdess_lstm --protocol ravdess --seeds 0 1 2 --output runs/ravdess_folds
   python -m train compare runs/ravdess_folds runs/ravdess_lstm
   python -m train explore ravdess CLIP --output runs/pictures
@@ -21,6 +25,8 @@ EXAMPLES = """examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 on success, 1 when something given is wrong."""
     options = parse(arguments)
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars would fill a log file
     logging.basicConfig(level=logging.INFO if is_first_process() else logging.ERROR, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
@@ -74,6 +80,12 @@ def add_fit(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """`fit` and its arguments."""
     fit = commands.add_parser("fit", help="train a recipe", description="Train a recipe, and test what came out.")
     add_recipe(fit)
+    fit.add_argument(
+        "--corpora",
+        nargs="+",
+        metavar="NAME",
+        help="train on these instead of the recipe's: ravdess, folder:PATH, table:PATH, parquet:PATH, hub:OWNER/NAME",
+    )
     fit.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the checkpoint goes")
     fit.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
     fit.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output folder")
@@ -223,13 +235,15 @@ def run_fit(options: argparse.Namespace) -> int:
     from train.recipe import load_recipe
     from train.report import report
 
-    recipe = load_recipe(options.recipe, options.set)
-    splits = load_splits(recipe, corpora_root(options), options.seed)
+    own_corpora = [f"corpora={json.dumps(options.corpora)}"] if options.corpora else []
+    recipe = load_recipe(options.recipe, [*options.set, *own_corpora])
+    root = corpora_root(options, recipe.corpora)
+    splits = load_splits(recipe, root, options.seed)
     checkpoint = fit(recipe, splits, options.output, seed=options.seed, resume=options.resume)
     if not is_first_process():
         return 0
     if len(splits["test"]):
-        report(checkpoint, splits["test"], options.output, split="test", corpora_root=corpora_root(options))
+        report(checkpoint, splits["test"], options.output, split="test", corpora_root=root)
     print(f"The checkpoint is in {options.output}; try it: python -m ser_model CLIP --model {options.output}")
     return 0
 
@@ -264,12 +278,12 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from train.report import report
 
     checkpoint = load_checkpoint(options.model)
-    recipe = checkpoint.recipe
-    dataset = load_corpora(options.corpora, corpora_root(options), labels=recipe.labels, label_map=recipe.label_map)
+    recipe, root = checkpoint.recipe, corpora_root(options, options.corpora)
+    dataset = load_corpora(options.corpora, root, labels=recipe.labels, label_map=recipe.label_map)
     chosen = dataset if options.split == "all" else official_split(dataset)[options.split]
     if not len(chosen):
         raise ValueError(f"{', '.join(options.corpora)}: the split {options.split!r} has no clips; try --split all.")
-    report(checkpoint, chosen, options.output, split=options.split, corpora_root=corpora_root(options))
+    report(checkpoint, chosen, options.output, split=options.split, corpora_root=root)
     return 0
 
 
@@ -309,8 +323,10 @@ def run_card(options: argparse.Namespace) -> int:
     return 0
 
 
-def corpora_root(options: argparse.Namespace) -> Path:
-    """The folder with the corpora."""
+def corpora_root(options: argparse.Namespace, names: Sequence[str] = ()) -> Path:
+    """The folder with the corpora; the working directory where none is given and all corpora are on the Hub."""
+    if options.corpora_root is None and names and all(name.startswith("hub:") for name in names):
+        return Path()
     if options.corpora_root is None:
         raise ValueError("Where are the corpora? Give --corpora-root DIR, or set SER_CORPORA.")
     return Path(options.corpora_root)
