@@ -32,12 +32,13 @@ def works(tmp_path, *functions) -> list[Work]:
 
 
 def test_results_and_output_are_in_files(tmp_path, capfd):
+    before = dict(os.environ)
     todo = works(tmp_path, (note, tmp_path / "a", "first"), (note, tmp_path / "b", "second"))
     assert [work.name for work in run_in_processes(todo, 1)] == ["work 0", "work 1"]
     assert (tmp_path / "a").read_text() == "first 1"
     assert (tmp_path / "1" / "log.txt").read_text() == "wrote second\n"
     assert "wrote" not in capfd.readouterr().out
-    assert os.environ.get("TQDM_DISABLE") is None
+    assert os.environ == before
 
 
 def test_some_run_at_the_same_time(tmp_path):
