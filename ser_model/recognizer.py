@@ -123,6 +123,8 @@ class EmotionRecognizer:
         Raises:
             AudioError: a recording that cannot be used; the message says which.
         """
+        if isinstance(recordings, str | bytes | os.PathLike):
+            raise ValueError("predict_batch takes a list of recordings; predict takes a single one.")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         predictions: list[Prediction | None] = [None] * len(recordings)
@@ -169,7 +171,8 @@ class EmotionRecognizer:
             indices = spoken[first : first + BATCH_SIZE]
             windows = [window_around(waveform, *bounds[index]) for index in indices]
             rows |= zip(indices, self.backend.probabilities(windows), strict=True)
-            progress(0.5 + 0.5 * len(rows) / len(spoken))
+            progress(0.5 + 0.5 * len(rows) / (len(spoken) + 1))
+        progress(1.0)
         mean = np.mean(list(rows.values()), axis=0) if rows else None
         segments = (
             Segment.from_probabilities(self.labels, rows.get(index), start=start, end=end)

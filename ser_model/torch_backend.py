@@ -59,7 +59,7 @@ def check_folder(folder: Path) -> None:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
-            f"'{folder}' is no checkpoint: {' and '.join(missing)} not found. A checkpoint is a folder with "
+            f"'{folder}' is no checkpoint: {', '.join(missing)} missing. A checkpoint is a folder with "
             f"{', '.join(FILES)}, as save_pretrained writes it; weights in any other format are not read."
         )
     try:

@@ -1,0 +1,211 @@
+"""The command line: `python -m ser_model CLIP...` prints which emotion each recording expresses."""
+
+import argparse
+import json
+import os
+import sys
+import unicodedata
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:  # imported when needed, so that --help answers at once
+    from ser_model.prediction import Prediction
+    from ser_model.recognizer import EmotionRecognizer
+
+
+SHOWN_EMOTIONS = 3
+MAX_NAME_COLUMNS = 48
+EMOTION_COLUMNS = 10
+BAR_COLUMNS = 10
+BLOCKS = " ▏▎▍▌▋▊▉█"  # eighths of a column
+STANDARD_INPUT = "-"
+
+DESCRIPTION = "Tell which emotion the voice in each recording expresses, and how sure the model is."
+EXAMPLES = """\
+examples:
+  python -m ser_model voice.wav                      one recording, with the model that comes along
+  python -m ser_model *.mp3 --top-k 7                several, with the probability of every emotion
+  python -m ser_model talk.flac --json               also over time: one segment a second beyond 6 s
+  python -m ser_model a.wav --model OWNER/NAME       with a model from the Hugging Face Hub, or from a folder
+  curl -s ADDRESS | python -m ser_model -            a recording from the standard input
+  python -m ser_model -- -odd-name.wav               a name that begins with a dash
+
+wav, flac, ogg, opus, mp3 and aiff are read as they are, everything else where ffmpeg is installed; up to an hour.
+A recording without speech is answered by "no speech". The label is what a voice expresses, not what a person feels.
+
+exit code: 0 if all were answered, 1 if a recording could not be used (the others are answered), 2 for a wrong
+command or model.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line, and return the exit code."""
+    options = parse(arguments)
+    sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what the terminal cannot show
+    try:
+        return run(options)
+    except BrokenPipeError:  # the reader has seen enough, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """Load the model and answer the recordings."""
+    from ser_model.recognizer import EmotionRecognizer
+
+    try:
+        recognizer = EmotionRecognizer.from_pretrained(options.model, num_threads=1)
+    except OSError as error:
+        print(f"ser_model: {error}", file=sys.stderr)
+        return 2
+    return answer_all(recognizer, options)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ser_model",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("clips", nargs="+", metavar="CLIP", help="recording to answer, or - for the standard input")
+    parser.add_argument(
+        "--model",
+        metavar="PATH_OR_ID",
+        help="folder of a checkpoint or id on the Hub; by default the one that comes along",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
+    parser.add_argument(
+        "--top-k",
+        type=positive,
+        metavar="N",
+        help=f"show the N most probable emotions (table: {SHOWN_EMOTIONS} by default, JSON: all)",
+    )
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, got {text!r}")
+    return number
+
+
+def answer_all(recognizer: "EmotionRecognizer", options: argparse.Namespace) -> int:
+    """Answer each recording as soon as it is ready; 1 if one of them could not be used."""
+    from ser_model.audio_io import AudioError
+
+    exit_code = 0
+    name_columns = min(MAX_NAME_COLUMNS, max(4, *(columns(printable(clip)) for clip in options.clips)))
+    if not options.json:
+        print(header(name_columns), flush=True)
+    for clip in options.clips:
+        try:
+            audio = sys.stdin.buffer.read() if clip == STANDARD_INPUT else clip
+            prediction = recognizer.predict(audio, progress=shown_progress(clip))
+        except AudioError as error:
+            print(f"ser_model: {error}", file=sys.stderr)
+            exit_code = 1
+            continue
+        if options.json:
+            print(as_json(clip, prediction, options.top_k), flush=True)
+        else:
+            print(row(clip, prediction, options.top_k or SHOWN_EMOTIONS, name_columns), flush=True)
+    return exit_code
+
+
+def as_json(clip: str, prediction: "Prediction", top_k: int | None) -> str:
+    """One line; with `top_k`, scores hold only the most probable emotions."""
+    answer = {"path": clip, **prediction.to_dict()}
+    for part, emotions in [(answer, prediction), *zip(answer["segments"], prediction.segments, strict=True)]:
+        if top_k is not None:
+            part["scores"] = dict(emotions.ranked(top_k))
+    return json.dumps(answer)
+
+
+def header(name_columns: int) -> str:
+    """Names of the table's columns."""
+    bar = " " * (BAR_COLUMNS + 1) if shows_bars() else ""
+    return f"{padded('file', name_columns)}  duration  {'emotion':{EMOTION_COLUMNS}}  {bar}confidence  then"
+
+
+def row(clip: str, prediction: "Prediction", top_k: int, name_columns: int) -> str:
+    """A line of the table: file, duration, emotion, confidence, and the next emotions."""
+    name = padded(shortened(printable(clip), name_columns), name_columns)
+    start = f"{name}  {clock(prediction.duration):>8}  {prediction.label:{EMOTION_COLUMNS}}"
+    if not prediction.speech:
+        return start
+    bar = progress_bar(prediction.confidence) + " " if shows_bars() else ""
+    others = ", ".join(f"{label} {percent(score)}" for label, score in prediction.ranked(top_k)[1:])
+    return f"{start}  {bar}{percent(prediction.confidence):>10}  {others}".rstrip()
+
+
+def percent(share: float) -> str:
+    """0.824 -> "82%"."""
+    return f"{100 * share:.0f}%"
+
+
+def clock(seconds: float) -> str:
+    """ "3.0 s", "61:05"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def progress_bar(share: float) -> str:
+    """A bar of `BAR_COLUMNS` columns, in eighths of a column."""
+    eighths = round(share * BAR_COLUMNS * 8)
+    return (BLOCKS[8] * (eighths // 8) + BLOCKS[eighths % 8]).ljust(BAR_COLUMNS)[:BAR_COLUMNS]
+
+
+def shows_bars() -> bool:
+    """Whether the output is a terminal that can show blocks."""
+    return sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def shown_progress(clip: str):  # noqa: ANN201 (a function or None)
+    """What shows the progress of a long recording on a terminal, or None where there is none."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(share: float) -> None:
+        end = "\r\033[K" if share >= 1 else ""
+        print(
+            f"\r{shortened(printable(clip), MAX_NAME_COLUMNS)}: {percent(share)}", end=end, file=sys.stderr, flush=True
+        )
+
+    return show
+
+
+def printable(text: str) -> str:
+    """Text whose control characters cannot disturb a terminal."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """The end of a text that is too long, behind an ellipsis."""
+    while columns(text) > limit:
+        text = "…" + text[2:]
+    return text
+
+
+def padded(text: str, width: int) -> str:
+    """Text filled with blanks to a number of columns."""
+    return text + " " * (width - columns(text))
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that a text takes: two for a wide character, none for a combining one."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The command line: table, JSON lines, errors and exit codes."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_model import __main__ as command_line
+from ser_model.__main__ import columns, main, printable, progress_bar, shortened
+from tests.conftest import LABELS
+from tests.generated_sound import RATE, speech_like
+
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(checkpoint, capsys):
+    """Runs the command with the tiny checkpoint; gives exit code, output and errors, as lists of lines."""
+
+    def run(*arguments) -> tuple[int, list[str], list[str]]:
+        code = main([*map(str, arguments), "--model", str(checkpoint)])
+        output, errors = capsys.readouterr()
+        return code, output.splitlines(), errors.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def silent_file(tmp_path) -> Path:
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, np.zeros(RATE), RATE)
+    return path
+
+
+def test_table(run, speech_file, silent_file):
+    code, output, errors = run(speech_file, silent_file)
+    assert code == 0
+    assert errors == []
+    header, spoken, silent = output
+    assert header.split() == ["file", "duration", "emotion", "confidence", "then"]
+    assert spoken[: header.index("duration")].rstrip() in (str(speech_file), shortened(str(speech_file), 48))
+    emotion, *_ = spoken[header.index("emotion") :].split()
+    assert emotion in LABELS
+    assert spoken.count("%") == 3
+    assert "3.0 s" in spoken
+    assert silent.endswith("no speech ")
+
+
+def test_json(run, speech_file, silent_file):
+    code, output, _ = run(speech_file, silent_file, "--json")
+    spoken, silent = map(json.loads, output)
+    assert code == 0
+    assert spoken["path"] == str(speech_file)
+    assert set(spoken) == {"path", "label", "scores", "confidence", "speech", "duration", "segments"}
+    assert list(spoken["scores"]) == list(LABELS)
+    assert spoken["label"] == max(spoken["scores"], key=spoken["scores"].get)
+    assert spoken["segments"][0]["end"] == 3.0
+    assert silent["label"] == "no speech"
+    assert silent["speech"] is False
+
+
+def test_top_k(run, speech_file):
+    _, table, _ = run(speech_file, "--top-k", 5)
+    assert table[1].count("%") == 5
+    _, lines, _ = run(speech_file, "--json", "--top-k", 2)
+    answer = json.loads(lines[0])
+    scores = list(answer["scores"].values())
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)
+    assert list(answer["segments"][0]["scores"].values()) == scores
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_bad_file_does_not_stop_the_others(run, tmp_path, speech_file, options):
+    text = tmp_path / "text.wav"
+    text.write_text("not a recording")
+    code, output, errors = run("missing.wav", speech_file, text, tmp_path, speech_file, *options)
+    assert code == 1
+    assert len(output) == 2 + (not options)
+    assert len(errors) == 3
+    assert all(line.startswith("ser_model: ") for line in errors)
+    assert "missing.wav" in errors[0]
+    assert "wav, flac, ogg" in errors[1]
+    assert "folder" in errors[2]
+
+
+def test_standard_input(run, monkeypatch, speech_file):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(speech_file.read_bytes())))
+    code, output, _ = run("-", "--json")
+    assert code == 0
+    assert json.loads(output[0])["duration"] == 3.0
+
+
+def test_odd_names(run, tmp_path, speech_file):
+    names = ["😀 日本.wav", "two\nlines.wav", "\udcff.wav", "x" * 200 + ".wav"]
+    paths = [Path(shutil.copy(speech_file, tmp_path / name)) for name in names]
+    code, table, errors = run(*paths)
+    assert (code, errors) == (0, [])
+    assert len(table) == 5
+    starts = {columns(line[: line.index("3.0 s")]) for line in table[1:]}
+    assert len(starts) == 1
+    _, lines, _ = run(*paths, "--json")
+    assert [json.loads(line)["path"] for line in lines] == list(map(str, paths))
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.wav", "--top-k", "0"], ["a.wav", "--top-k", "many"], ["--unknown"]])
+def test_wrong_usage(arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_a_model_that_is_none(capsys, tmp_path, speech_file):
+    assert main([str(speech_file), "--model", str(tmp_path / "nothing")]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("ser_model: There is no folder")
+    assert len(errors.splitlines()) == 1
+
+
+def test_progress_on_a_terminal(run, monkeypatch, tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, speech_like(13.0), RATE)
+    _, _, errors = run(path)
+    assert errors == []
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _, _, errors = run(path)
+    assert any("23%" in line for line in errors)
+    assert "\033[K" in errors[-1]
+
+
+def test_bars_on_a_terminal(run, monkeypatch, speech_file):
+    monkeypatch.setattr(command_line, "shows_bars", lambda: True)
+    _, (header, row), _ = run(speech_file)
+    assert any(block in row for block in command_line.BLOCKS[1:])
+    assert header.index("confidence") + len("confidence") == row.index("%") + 1
+
+
+@pytest.mark.parametrize(("share", "bar"), [(0, ""), (0.5, "█████"), (0.26, "██▋"), (1, "██████████")])
+def test_bar(share, bar):
+    assert progress_bar(share) == bar.ljust(10)
+
+
+def test_names_for_a_terminal():
+    assert printable("a\nb\x1b[31m") == "a\\nb\\x1b[31m"
+    assert shortened("folder/clip.wav", 9) == "…clip.wav"
+    assert columns("日本e\u0301") == 5
+
+
+def test_help_imports_nothing_heavy_and_teaches():
+    command = [sys.executable, "-X", "importtime", "-m", "ser_model", "--help"]
+    process = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "examples:" in process.stdout
+    assert "torch" not in process.stderr
+    assert "numpy" not in process.stderr
+
+
+def test_as_a_process(checkpoint, speech_file):
+    command = [sys.executable, "-m", "ser_model", speech_file, "missing.wav", "--json", "--model", checkpoint]
+    process = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert json.loads(process.stdout)["speech"] is True
+    assert process.stderr == "ser_model: There is no file 'missing.wav': check the path.\n"
+
+
+def test_a_reader_that_stops_early(checkpoint, speech_file):
+    clips = " ".join([str(speech_file)] * 300)
+    command = f"{sys.executable} -m ser_model {clips} --json --model {checkpoint} | head -1"
+    process = subprocess.run(command, cwd=PROJECT, shell=True, capture_output=True, text=True, check=False)
+    assert len(process.stdout.splitlines()) == 1
+    assert process.stderr == ""

@@ -1,0 +1,285 @@
+"""The recogniser: same answers as the transformers model, long recordings, batches, checkpoints that are none."""
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from ser_model import (
+    AudioError,
+    EmotionRecognizer,
+    SERFeatureExtractor,
+    SERForAudioClassification,
+)
+from ser_model import (
+    recognizer as module,
+)
+from ser_model.prediction import NO_SPEECH, Prediction, Segment
+from ser_model.recognizer import HOP_SECONDS, WHOLE_SECONDS, WINDOW_SECONDS, segment_bounds, window_around
+from tests.conftest import LABELS
+from tests.generated_sound import RATE, speech_like
+
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def recognizer(checkpoint) -> EmotionRecognizer:
+    return EmotionRecognizer.from_pretrained(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def long_recording(speech) -> np.ndarray:
+    """A voice from 0 to 6 s and another from 12 to 18 s."""
+    silence = np.zeros(6 * RATE, np.float32)
+    return np.concatenate([speech_like(6.0, 110.0), silence, speech_like(6.0, 230.0, seed=3)])
+
+
+def transformers_probabilities(checkpoint, waveforms) -> np.ndarray:
+    extractor = SERFeatureExtractor.from_pretrained(checkpoint)
+    model = SERForAudioClassification.from_pretrained(checkpoint).eval()
+    with torch.inference_mode():
+        inputs = extractor(waveforms, sampling_rate=RATE, return_tensors="pt")
+        return model(**inputs).logits.softmax(-1).numpy()
+
+
+def scores_of(predictions) -> np.ndarray:
+    return np.array([list(prediction.scores.values()) for prediction in predictions])
+
+
+def test_same_probabilities_as_the_transformers_model(recognizer, checkpoint, speech):
+    expected = transformers_probabilities(checkpoint, [speech])
+    prediction = recognizer.predict(speech, sampling_rate=RATE)
+    assert tuple(prediction.scores) == recognizer.labels == LABELS
+    np.testing.assert_allclose(scores_of([prediction]), expected, atol=1e-6)
+    assert prediction.label == LABELS[expected.argmax()]
+    assert prediction.confidence == pytest.approx(expected.max(), abs=1e-6)
+
+
+def test_prediction_of_a_short_recording(recognizer, speech_file):
+    prediction = recognizer.predict(speech_file)
+    assert prediction.speech
+    assert prediction.duration == 3.0
+    assert sum(prediction.scores.values()) == pytest.approx(1)
+    expected = Segment(prediction.label, prediction.scores, True, 0.0, 3.0)
+    assert prediction.segments == (expected,)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.02, 1.0, 8.0])
+def test_no_speech(recognizer, seconds):
+    noise = np.random.default_rng(0).standard_normal(int(seconds * RATE)) * 0.05
+    prediction = recognizer.predict(noise, sampling_rate=RATE)
+    assert prediction.label == NO_SPEECH
+    assert not prediction.speech
+    assert prediction.confidence == 0.0
+    assert prediction.scores == dict.fromkeys(LABELS, 0.0)
+    assert prediction.ranked() == []
+    assert not any(segment.speech for segment in prediction.segments)
+
+
+def test_ranked_and_json(recognizer, speech):
+    prediction = recognizer.predict(speech, sampling_rate=RATE)
+    ranked = prediction.ranked()
+    assert [label for label, _ in ranked[:1]] == [prediction.label]
+    assert sorted(prediction.scores.values(), reverse=True) == [score for _, score in ranked]
+    assert prediction.ranked(2) == ranked[:2]
+    restored = json.loads(json.dumps(prediction.to_dict()))
+    assert restored["confidence"] == prediction.confidence
+    segments = tuple(Segment(**segment) for segment in restored.pop("segments"))
+    del restored["confidence"]
+    assert Prediction(**restored, segments=segments) == prediction
+
+
+def test_a_prediction_cannot_be_changed(recognizer, speech):
+    with pytest.raises(AttributeError):
+        recognizer.predict(speech, sampling_rate=RATE).label = "happy"
+
+
+def test_long_recording(recognizer, checkpoint, long_recording):
+    shares = []
+    prediction = recognizer.predict(long_recording, sampling_rate=RATE, progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert [(segment.start, segment.end) for segment in prediction.segments] == [(i, i + 1) for i in range(18)]
+    spoken = [segment.speech for segment in prediction.segments]
+    assert spoken == [True] * 6 + [False] * 6 + [True] * 6
+    windows = [window_around(long_recording, segment.start, segment.end) for segment in prediction.segments]
+    expected = transformers_probabilities(checkpoint, [w for w, speaks in zip(windows, spoken, strict=True) if speaks])
+    np.testing.assert_allclose(scores_of(s for s in prediction.segments if s.speech), expected, atol=1e-6)
+    np.testing.assert_allclose(scores_of([prediction])[0], expected.mean(0), atol=1e-6)
+    assert prediction.segments[8].label == NO_SPEECH
+
+
+def test_progress_of_a_long_recording_without_speech(recognizer):
+    shares = []
+    recognizer.predict(np.zeros(8 * RATE), sampling_rate=RATE, progress=shares.append)
+    assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("duration", [6.01, 7.0, 7.999, 60.5])
+def test_segments_have_no_gaps(duration):
+    bounds = segment_bounds(duration)
+    assert bounds[0][0] == 0
+    assert bounds[-1][1] == duration
+    assert all(left[1] == right[0] for left, right in itertools.pairwise(bounds))
+    assert all(HOP_SECONDS <= end - start < 2 * HOP_SECONDS for start, end in bounds)
+
+
+@pytest.mark.parametrize(("start", "end", "first"), [(0, 1, 0), (1, 2, 0), (2, 3, 1), (8, 9, 7), (9, 10.7, 7.7)])
+def test_windows_are_around_their_segment(start, end, first):
+    waveform = np.arange(int(10.7 * RATE), dtype=np.float32)
+    window = window_around(waveform, start, end)
+    assert len(window) == WINDOW_SECONDS * RATE
+    assert window[0] == pytest.approx(first * RATE)
+
+
+def test_recordings_up_to_the_limit_are_answered_as_a_whole(recognizer, checkpoint):
+    voice = speech_like(WHOLE_SECONDS)
+    prediction = recognizer.predict(voice, sampling_rate=RATE)
+    assert len(prediction.segments) == 1
+    np.testing.assert_allclose(scores_of([prediction]), transformers_probabilities(checkpoint, [voice]), atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_batches_give_the_same_in_the_same_order(monkeypatch, recognizer, long_recording, batch_size):
+    monkeypatch.setattr(module, "QUEUED_BATCHES", 2)
+    lengths = (2.0, 3.0, 1.0, 2.5, 0.8, 3.0, 1.7)
+    recordings = [speech_like(length, 100.0 + 20 * index) for index, length in enumerate(lengths)]
+    recordings[2:2] = [np.zeros(RATE), long_recording]
+    together = recognizer.predict_batch(recordings, sampling_rate=RATE, batch_size=batch_size)
+    alone = [recognizer.predict(recording, sampling_rate=RATE) for recording in recordings]
+    assert [(p.label, p.duration, p.speech) for p in together] == [(p.label, p.duration, p.speech) for p in alone]
+    np.testing.assert_allclose(scores_of(together), scores_of(alone), atol=1e-5)
+
+
+def test_a_batch_of_none_and_a_wrong_batch(recognizer, speech_file, tmp_path):
+    assert recognizer.predict_batch([]) == []
+    with pytest.raises(ValueError, match="batch_size"):
+        recognizer.predict_batch([speech_file], batch_size=0)
+    with pytest.raises(ValueError, match="list of recordings"):
+        recognizer.predict_batch(str(speech_file))
+
+
+def test_a_bad_recording_of_a_batch_is_named(recognizer, speech_file):
+    with pytest.raises(AudioError, match=r"Recording 2 of 3: There is no file 'missing\.wav'"):
+        recognizer.predict_batch([speech_file, "missing.wav", speech_file])
+
+
+def test_the_number_of_threads(checkpoint):
+    before = torch.get_num_threads()
+    try:
+        EmotionRecognizer.from_pretrained(checkpoint, num_threads=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture
+def damaged(checkpoint, tmp_path) -> Path:
+    """A copy of the checkpoint, to be damaged."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def refused(path) -> str:
+    with pytest.raises(OSError, match=r".") as caught:
+        EmotionRecognizer.from_pretrained(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_a_missing_file(damaged, name):
+    (damaged / name).unlink()
+    assert name in refused(damaged)
+    assert "save_pretrained" in refused(damaged)
+
+
+def test_no_such_folder(tmp_path):
+    assert "There is no folder" in refused(tmp_path / "nothing")
+    assert "There is no folder" in refused(str(tmp_path / "nothing"))
+
+
+def test_another_kind_of_model(damaged):
+    (damaged / "config.json").write_text('{"model_type": "wav2vec2"}')
+    assert "'wav2vec2'" in refused(damaged)
+
+
+@pytest.mark.parametrize("content", ["not json", "[1]"])
+def test_a_damaged_config(damaged, content):
+    (damaged / "config.json").write_text(content)
+    assert "no JSON object" in refused(damaged)
+
+
+def test_damaged_weights(damaged):
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert "damaged or do not fit" in refused(damaged)
+
+
+def test_weights_of_another_size(damaged):
+    config = json.loads((damaged / "config.json").read_text())
+    (damaged / "config.json").write_text(json.dumps(config | {"dense_sizes": [11]}))
+    assert "damaged or do not fit" in refused(damaged)
+
+
+def test_another_sampling_rate(damaged):
+    path = damaged / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sampling_rate": 8000}))
+    assert "8000 Hz" in refused(damaged)
+
+
+def test_an_unknown_backend(checkpoint):
+    with pytest.raises(ValueError, match="torch"):
+        EmotionRecognizer.from_pretrained(checkpoint, backend="tensorflow")
+
+
+def test_from_the_hub(monkeypatch, checkpoint, tmp_path):
+    asked = {}
+
+    def snapshot_download(repo_id, **options):
+        asked.update(options, repo_id=repo_id)
+        return str(checkpoint)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    recognizer = EmotionRecognizer.from_pretrained("someone/emotions", revision="v1", cache_dir=tmp_path)
+    assert recognizer.labels == LABELS
+    assert asked["repo_id"] == "someone/emotions"
+    assert asked["revision"] == "v1"
+    assert asked["cache_dir"] == tmp_path
+    assert set(asked["allow_patterns"]) == {"config.json", "preprocessor_config.json", "model.safetensors"}
+
+
+def test_a_model_that_the_hub_does_not_have(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    message = refused("nobody/no-such-model")
+    assert "nobody/no-such-model" in message
+    assert "Hub" in message
+
+
+def test_a_prediction_imports_no_more_than_it_needs(checkpoint, speech_file):
+    script = """
+import sys
+from ser_model import EmotionRecognizer
+recognizer = EmotionRecognizer.from_pretrained(sys.argv[1])
+assert recognizer.predict(sys.argv[2]).speech
+unwanted = ("librosa", "numba", "scipy", "sklearn", "datasets", "train", "gradio", "transformers.modeling_utils")
+print([name for name in unwanted if name in sys.modules])
+"""
+    command = [sys.executable, "-c", script, checkpoint, speech_file]
+    process = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
+    assert process.stderr == ""
+
+
+def test_files_of_every_corpus(recognizer, corpora_root):
+    for corpus in sorted(path for path in corpora_root.iterdir() if path.is_dir()):
+        clip = next(path for path in sorted(corpus.rglob("*")) if path.suffix in (".wav", ".flac", ".ogg"))
+        prediction = recognizer.predict(clip)
+        assert prediction.speech, clip
+        assert prediction.duration == pytest.approx(soundfile.info(clip).duration, abs=0.01)

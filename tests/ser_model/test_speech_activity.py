@@ -1,0 +1,118 @@
+"""Speech is heard at any level and place, and nothing else is taken for it."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from benchmarks.speech_activity import SOUNDS, generated
+from ser_model import speech_activity
+from ser_model.speech_activity import (
+    BLOCK_CHUNKS,
+    CHUNK,
+    CHUNK_SECONDS,
+    MIN_SPEECH,
+    has_speech,
+    speech_probabilities,
+    speech_seconds,
+)
+from tests.generated_sound import RATE, speech_like
+
+
+@pytest.fixture
+def heard_chunks(monkeypatch) -> list[int]:
+    """Grows by one for every chunk that Silero is asked about."""
+    calls = []
+    process = speech_activity.SileroVAD.process
+
+    def counted(self, chunk):
+        calls.append(1)
+        return process(self, chunk)
+
+    monkeypatch.setattr(speech_activity.SileroVAD, "process", counted)
+    return calls
+
+
+@pytest.mark.parametrize("gain_db", [-50, -20, 0, 6])
+def test_speech_at_any_level(speech, gain_db):
+    assert has_speech(speech * np.float32(10 ** (gain_db / 20)))
+
+
+def test_the_level_changes_nothing(speech):
+    np.testing.assert_allclose(speech_probabilities(speech * 0.01), speech_probabilities(speech), atol=0.02)
+
+
+def test_speech_behind_silence_and_behind_a_loud_click(speech):
+    silence = np.zeros(2 * RATE, np.float32)
+    clip = np.concatenate([silence, speech, silence])
+    assert has_speech(clip)
+    clip *= 0.1
+    clip[100] = 1.0
+    assert has_speech(clip)
+
+
+def test_a_voice_that_cries_is_heard_at_the_second_hearing():
+    voice = speech_like(3.0, pitch=500.0)
+    assert not speech_activity.reaches_minimum(voice, 1.0)
+    assert has_speech(voice)
+    assert speech_seconds(speech_probabilities(voice)) >= MIN_SPEECH
+
+
+@pytest.mark.parametrize("kind", SOUNDS)
+def test_other_sounds_are_no_speech(kind):
+    alarms = [index for index in range(6) if has_speech(generated(kind, index))]
+    assert len(alarms) <= 1
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-4])
+def test_silence_and_the_faintest_sounds_are_not_even_asked_about(heard_chunks, speech, level):
+    assert not has_speech(speech * np.float32(level))
+    assert not heard_chunks
+
+
+@pytest.mark.parametrize("samples", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2000])
+def test_too_short(speech, samples):
+    assert not has_speech(speech[8000 : 8000 + samples])
+    assert len(speech_probabilities(speech[:samples])) == -(-samples // CHUNK)
+
+
+def test_it_stops_listening_when_it_has_heard_enough(heard_chunks, speech):
+    assert has_speech(np.concatenate([np.zeros(RATE, np.float32), speech]))
+    assert len(heard_chunks) < 20
+
+
+def test_probabilities_tell_where(speech):
+    noise = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32) * 1e-3
+    noise[4 * RATE : 7 * RATE] += speech
+    spoken = np.flatnonzero(speech_probabilities(noise) > 0.5) * CHUNK_SECONDS
+    assert spoken.min() == pytest.approx(4.0, abs=0.2)
+    assert spoken.max() == pytest.approx(7.0, abs=0.2)
+
+
+def test_progress_of_a_long_recording(speech):
+    shares = []
+    recording = np.tile(speech, 7)
+    probabilities = speech_probabilities(recording, shares.append)
+    assert len(probabilities) == -(-len(recording) // CHUNK)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len(shares) == -(-len(probabilities) // BLOCK_CHUNKS)
+
+
+def test_threads_do_not_disturb_one_another(speech):
+    alone = speech_probabilities(speech)
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(speech_probabilities(speech))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    for result in results:
+        np.testing.assert_array_equal(result, alone)
+
+
+def test_one_recording_does_not_change_the_next(speech):
+    before = speech_probabilities(speech)
+    has_speech(generated("chords", 0))
+    np.testing.assert_array_equal(speech_probabilities(speech), before)
