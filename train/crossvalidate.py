@@ -1,6 +1,5 @@
 """Cross-validation: a recipe by a protocol of evaluation, every fold and seed trained and tested, none of it twice."""
 
-import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -9,7 +8,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 import pandas as pd
 import torch
 from datasets import Dataset
-from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from train.checkpoint import Checkpoint
@@ -32,14 +30,12 @@ from train.processes import Work, run_in_processes
 from train.recipe import Recipe, RecipeError
 from train.report import PREDICTIONS_FILE, report_folds
 from train.resuming import last_whole_checkpoint, load_state
+from train.run_folder import claimed
 
 
 logger = logging.getLogger(__name__)
 
-SETTINGS_FILE = "crossvalidation.json"
 LOG_FILE = "log.txt"
-LOCK_FILE = ".lock"
-SHOWN_DIFFERENCES = 6
 SHOWN_ROUNDS = 3
 
 
@@ -96,16 +92,15 @@ def crossvalidate(
     """
     check_arguments(seeds, jobs)
     recipe, dataset = load_task(recipe, protocol, corpora_root)
-    chosen = choose_folds(protocol, dataset, folds)
+    every = get_folds(protocol, dataset["speaker"][:])
+    chosen = folds_named(folds, every) if folds else every
     settings = describe_settings(recipe, protocol, dataset, corpora_root)
     rounds = [Round(seed, fold, output / str(seed) / fold.name) for seed in seeds for fold in chosen]
     with claimed(output, settings):
         run_rounds(rounds, recipe, dataset, corpora_root, jobs or os.cpu_count() or 1)
         predictions = pd.concat([pd.read_parquet(entry.predictions) for entry in rounds], ignore_index=True)
         check_each_clip_once(predictions)
-        return report_folds(
-            predictions, recipe, protocol, chosen, output, complete=len(chosen) == len(choose_folds(protocol, dataset))
-        )
+        return report_folds(predictions, recipe, protocol, chosen, output, complete=len(chosen) == len(every))
 
 
 def check_arguments(seeds: Sequence[int], jobs: int | None) -> None:
@@ -159,13 +154,13 @@ def with_labels(recipe: Recipe, labels: Sequence[str], label_map: Mapping[str, s
     return dataclasses.replace(recipe, labels=ordered, label_map=mapped | dict(label_map))
 
 
-def choose_folds(protocol: str, dataset: Dataset, names: Sequence[str] | None = None) -> list[Fold]:
-    """Folds of a protocol by their names; all without names."""
-    folds = {fold.name: fold for fold in get_folds(protocol, dataset["speaker"][:])}
-    for name in names or []:
-        if name not in folds:
-            raise CorpusError(f"protocol {protocol}: {unknown_name('fold', name, folds)}")
-    return [folds[name] for name in names or folds]
+def folds_named(names: Sequence[str], folds: Sequence[Fold]) -> list[Fold]:
+    """Some of the folds by their names, each once."""
+    by_name = {fold.name: fold for fold in folds}
+    for name in names:
+        if name not in by_name:
+            raise CorpusError(unknown_name("fold", name, by_name))
+    return [by_name[name] for name in dict.fromkeys(names)]
 
 
 def describe_settings(recipe: Recipe, protocol: str, dataset: Dataset, corpora_root: Path) -> dict[str, Any]:
@@ -175,57 +170,6 @@ def describe_settings(recipe: Recipe, protocol: str, dataset: Dataset, corpora_r
     rows = sorted((relative(path, root), label, speaker) for path, label, speaker in columns)
     clips = {"number": len(dataset), "sha256": hashlib.sha256(json.dumps(rows).encode()).hexdigest()}
     return {"protocol": protocol, "clips": clips, "recipe": recipe.to_dict()}
-
-
-@contextlib.contextmanager
-def claimed(output: Path, settings: Mapping[str, Any]) -> Iterator[None]:
-    """Context in which a folder belongs to this process and to one set of settings.
-
-    Raises:
-        ValueError: another process works on it, or it holds something else.
-    """
-    check_folder(output, settings)
-    output.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(output / LOCK_FILE).acquire(timeout=0)
-    except Timeout:
-        raise ValueError(f"Another process works on {output}: wait for it, or give another --output.") from None
-    with lock:
-        write_whole(output / SETTINGS_FILE, json.dumps(settings, indent=2) + "\n")
-        yield
-
-
-def check_folder(output: Path, settings: Mapping[str, Any]) -> None:
-    """Raise ValueError if a folder holds something else than a cross-validation with these settings."""
-    present = [path.name for path in output.iterdir() if path.name != LOCK_FILE] if output.is_dir() else []
-    if not present:
-        return
-    if SETTINGS_FILE not in present:
-        raise ValueError(f"{output} is not empty and holds no cross-validation: give another --output.")
-    differences = list(compare_settings(json.loads((output / SETTINGS_FILE).read_text()), settings))
-    if differences:
-        shown = "".join(f"\n  {line}" for line in differences[:SHOWN_DIFFERENCES])
-        more = f"\n  and {len(differences) - SHOWN_DIFFERENCES} more" if len(differences) > SHOWN_DIFFERENCES else ""
-        raise ValueError(
-            f"{output} holds a cross-validation with other settings; its results would be mixed with these:{shown}"
-            f"{more}\nGive another --output, or delete that folder."
-        )
-
-
-def compare_settings(there: Any, now: Any, name: str = "") -> Iterator[str]:
-    """What differs between two nested settings, one line for each value."""
-    if isinstance(there, Mapping) and isinstance(now, Mapping):
-        for key in sorted({*there, *now}):
-            yield from compare_settings(there.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif there != now:
-        yield f"{name}: {there!r} there, {now!r} now"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there in one piece or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)
 
 
 def run_rounds(rounds: Sequence[Round], recipe: Recipe, dataset: Dataset, corpora_root: Path, jobs: int) -> None:

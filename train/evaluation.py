@@ -20,6 +20,7 @@ from train.metrics.brier_score.brier_score import brier_score
 from train.metrics.calibration_error.calibration_error import expected_calibration_error
 from train.metrics.macro_f1.macro_f1 import macro_f1
 from train.metrics.uar.uar import recall_by_label, unweighted_average_recall
+from train.run_folder import whole_file
 
 
 BOOTSTRAP_SAMPLES = 2000
@@ -212,7 +213,6 @@ def write_predictions(predictions: pd.DataFrame, path: Path, corpora_root: Path)
     Paths are relative to the corpora, so that the file means the same on another machine.
     """
     root = Path(os.path.abspath(corpora_root.expanduser()))
-    unfinished = path.with_suffix(".unfinished")
     table = predictions.assign(path=[relative(entry, root) for entry in predictions["path"]])
-    table.to_parquet(unfinished, index=False)
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished:
+        table.to_parquet(unfinished, index=False)

@@ -262,7 +262,7 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None
 
 def test_other_settings_are_refused(copy, recipe, corpora):
     message = (
-        r"(?s)holds a cross-validation with other settings.*recipe.network.lstm_sizes: \[8\] there, \[9\] now"
+        r"(?s)holds a run with other settings.*recipe.network.lstm_sizes: \[8\] there, \[9\] now"
         r".*recipe.training.learning_rate: 0.02 there, 0.5 now.*another --output"
     )
     with pytest.raises(ValueError, match=message):
@@ -280,7 +280,7 @@ def test_other_clips_are_refused(copy, recipe, corpora, tmp_path):
 
 def test_folder_with_something_else_is_refused(recipe, corpora, tmp_path):
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(ValueError, match="is not empty and holds no cross-validation"):
+    with pytest.raises(ValueError, match=r"is not empty and holds no settings\.json"):
         run(recipe, corpora, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
