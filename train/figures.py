@@ -138,7 +138,7 @@ def mark_best_epoch(axes: plt.Axes, history: Sequence[Mapping[str, Any]]) -> Non
     points = [(entry["eval_uar"], -entry["epoch"]) for entry in history if "eval_uar" in entry]
     if points:
         uar, epoch = max(points)
-        label = f"best: {uar:.1%}, epoch {-epoch:g}"
+        label = f"best: {100 * uar:.1f} %, epoch {-epoch:g}"
         axes.plot(-epoch, uar, "o", color=ORANGE, markeredgecolor="black", markeredgewidth=0.8, label=label)
 
 
@@ -169,7 +169,7 @@ def save_speaker_bars(
     mean = float(np.mean(list(uars.values())))
     levels = {"mean over speakers": (mean, "--")} | ({"chance": (chance, ":")} if chance else {})
     for name, (level, line) in levels.items():
-        axes.axhline(level, color="black", linewidth=0.9, linestyle=line, label=f"{name} {level:.1%}")
+        axes.axhline(level, color="black", linewidth=0.9, linestyle=line, label=f"{name} {100 * level:.1f} %")
     name_speakers(axes, ordered)
     axes.set_ylim(0, 1)
     axes.set_ylabel("UAR")
@@ -233,7 +233,7 @@ def save_reliability_diagram(
     upper.set_ylim(0, 1)
     upper.grid(axis="y")
     upper.legend(loc="upper left")
-    upper.set_title(f"expected calibration error {expected_calibration_error(scores, references):.1%}")
+    upper.set_title(f"expected calibration error {100 * expected_calibration_error(scores, references):.1f} %")
     lower.bar(centres, binned.counts, width=0.92 * width, color=GREY)
     lower.set_xlim(0, 1)
     lower.set_ylabel(unit)
@@ -258,8 +258,8 @@ def save_pooled_states(states: np.ndarray, labels: Sequence[str], path: Path, ti
     components, explained = principal_components(states)
     draw_emotions(left, components[:, :2], labels)
     left.set_title("principal components")
-    left.set_xlabel(f"first ({explained[0]:.0%} of the variance)")
-    left.set_ylabel(f"second ({explained[1]:.0%})")
+    left.set_xlabel(f"first ({100 * explained[0]:.0f} % of the variance)")
+    left.set_ylabel(f"second ({100 * explained[1]:.0f} %)")
     draw_emotions(right, neighbour_map(components), labels)
     right.set_title("t-SNE (distances between groups mean nothing)")
     for axes in (left, right):

@@ -79,7 +79,7 @@ def test_learning_curves_mark_the_best_epoch(tmp_path, drawn):
         [2, 1, 2 / 3, 0.5, 0.4],
         [3, 1.5, 1, 0.75, 0.6],
     ]
-    assert legend_texts(uar_axes) == ["validation", "best: 50.0%, epoch 3"]
+    assert legend_texts(uar_axes) == ["validation", "best: 50.0 %, epoch 3"]
     assert legend_texts(loss_axes) == ["training", "validation"]
 
 
@@ -105,7 +105,7 @@ def test_speakers_are_sorted_and_their_sex_is_marked(tmp_path, drawn):
     assert [matplotlib.colors.to_hex(bar.get_facecolor()).upper() for bar in axes.patches] == [
         figures.SEX_COLOURS[sex].upper() for sex in ("male", "unknown", "male", "female")
     ]
-    expected = ["female (1)", "male (2)", "unknown (1)", "mean over speakers 47.5%", "chance 12.5%"]
+    expected = ["female (1)", "male (2)", "unknown (1)", "mean over speakers 47.5 %", "chance 12.5 %"]
     assert legend_texts(axes) == expected
 
 
@@ -127,7 +127,7 @@ def test_reliability_diagram_shows_hits_confidence_and_counts(tmp_path, drawn):
     assert upper.lines[1].get_xdata() == pytest.approx([0.55, 0.9])
     assert [bar.get_height() for bar in lower.patches if bar.get_height()] == [2, 4]
     assert lower.get_ylabel() == "clips × 3 seeds"
-    assert upper.get_title(loc="left") == "expected calibration error 11.7%"  # (4 * 0.15 + 2 * 0.05) / 6
+    assert upper.get_title(loc="left") == "expected calibration error 11.7 %"  # (4 * 0.15 + 2 * 0.05) / 6
 
 
 def test_pooled_states_are_drawn_in_the_colours_of_their_emotions(tmp_path, drawn):
