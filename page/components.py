@@ -12,7 +12,7 @@ from page.texts import ENGLISH, TEXTS
 
 
 FOLDER = Path(__file__).parent
-EXAMPLES = ("slow", "fast", "turning")  # each in examples/, its name in the texts
+EXAMPLES = ("even", "sharp", "hurried", "turning")  # each in examples/, its name in the texts
 
 translate = gr.I18n(**TEXTS)
 

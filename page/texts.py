@@ -9,8 +9,9 @@ ENGLISH = {
     ),
     "recording": "Recording",
     "examples": "No microphone? Take a synthetic voice",
-    "example_slow": "slow and low",
-    "example_fast": "fast and high",
+    "example_even": "even",
+    "example_sharp": "sharp",
+    "example_hurried": "hurried",
     "example_turning": "turning halfway",
     "about_heading": "What does the answer mean?",
     "about": (
