@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         recognizer = EmotionRecognizer.from_pretrained(options.model, num_threads=1)
     except OSError as error:
-        print(f"ser_model: {error}", file=sys.stderr)
+        print(f"ser_model: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return answer_all(recognizer, options)
 

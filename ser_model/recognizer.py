@@ -201,7 +201,7 @@ def checkpoint_folder(
         return Path(
             snapshot_download(path_or_id, revision=revision, cache_dir=cache_dir, allow_patterns=list(file_names))
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no valid id
         raise OSError(f"'{path_or_id}' is no folder here, and could not be fetched from the Hub: {error}") from error
 
 

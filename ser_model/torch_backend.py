@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -38,11 +39,8 @@ class TorchBackend:
 
     def __init__(self, folder: Path):
         check_folder(folder)
-        config = SERConfig.from_pretrained(folder)
+        config, self.extractor = load_settings(folder)
         self.labels = tuple(config.id2label[index] for index in range(config.num_labels))
-        self.extractor = SERFeatureExtractor.from_pretrained(folder)
-        if self.extractor.sampling_rate != SAMPLING_RATE:
-            raise OSError(f"'{folder}' works at {self.extractor.sampling_rate} Hz; {SAMPLING_RATE} Hz are needed.")
         self.network = SERNetwork(config).eval()
         load_weights(self.network, folder / WEIGHTS_FILE)
 
@@ -71,6 +69,22 @@ def check_folder(folder: Path) -> None:
             f"'{folder}' holds a model of the type {model_type!r}; a speech emotion recogniser of the type "
             f"{SERConfig.model_type!r} is needed."
         )
+
+
+def load_settings(folder: Path) -> tuple[SERConfig, SERFeatureExtractor]:
+    """Configuration and feature extractor of a checkpoint, if they are valid and fit each other."""
+    try:
+        config, extractor = SERConfig.from_pretrained(folder), SERFeatureExtractor.from_pretrained(folder)
+    except (StrictDataclassError, ValueError, TypeError) as error:
+        raise OSError(f"The settings in '{folder}' are not valid: {error}") from error
+    if extractor.sampling_rate != SAMPLING_RATE:
+        raise OSError(f"'{folder}' works at {extractor.sampling_rate} Hz; {SAMPLING_RATE} Hz are needed.")
+    if extractor.feature_size != config.feature_size:
+        raise OSError(
+            f"'{folder}' is inconsistent: {EXTRACTOR_FILE} gives {extractor.feature_size} features per frame, "
+            f"{CONFIG_FILE} expects {config.feature_size}."
+        )
+    return config, extractor
 
 
 def load_weights(network: SERNetwork, path: Path) -> None:

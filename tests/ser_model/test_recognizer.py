@@ -216,6 +216,22 @@ def test_a_damaged_config(damaged, content):
     assert "no JSON object" in refused(damaged)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("config.json", {"pooling": "magic"}, "pooling must be one of"),
+        ("config.json", {"lstm_sizes": "many"}, "lstm_sizes"),
+        ("preprocessor_config.json", {"n_mfcc": 1000}, "n_mfcc"),
+        ("preprocessor_config.json", {"n_mfcc": 13}, "26 features per frame"),
+        ("preprocessor_config.json", {"sampling_rate": 8000}, "8000 Hz"),
+    ],
+)
+def test_settings_that_do_not_fit(damaged, name, change, expected):
+    path = damaged / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert expected in refused(damaged)
+
+
 def test_damaged_weights(damaged):
     weights = damaged / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -226,12 +242,6 @@ def test_weights_of_another_size(damaged):
     config = json.loads((damaged / "config.json").read_text())
     (damaged / "config.json").write_text(json.dumps(config | {"dense_sizes": [11]}))
     assert "damaged or do not fit" in refused(damaged)
-
-
-def test_another_sampling_rate(damaged):
-    path = damaged / "preprocessor_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"sampling_rate": 8000}))
-    assert "8000 Hz" in refused(damaged)
 
 
 def test_an_unknown_backend(checkpoint):
