@@ -103,7 +103,7 @@ def streaming_splits(recipe: Recipe, corpora_root: Path, seed: int) -> dict[str,
         splitter = Splitter(speakers_held_out(survey, recipe, seed, names), recipe.validation_fraction, seed)
         labels = {"labels": recipe.labels, "label_map": recipe.label_map}
         rows = concatenate_datasets([table.rows() for table in tables]).filter(has_label, fn_kwargs=labels)
-        held_out = {part: stored(tables, rows, splitter, part, recipe) for part in HELD_OUT}
+        held_out = stored(tables, rows, splitter, recipe)
     trained = survey.without(frozenset(splitter.held_out or ()))
     stream = Stream(
         rows.filter(belongs_to, fn_kwargs={"splitter": splitter, "part": "train"}),
@@ -173,23 +173,34 @@ def speakers_held_out(survey: Survey, recipe: Recipe, seed: int, names: str) -> 
 
 
 def stored(
-    tables: Sequence[OpenTable], rows: IterableDataset, splitter: Splitter, part: str, recipe: Recipe
-) -> Dataset:
-    """At most `HELD_OUT_CLIPS` clips of a part that is not trained on, as files in the cache, where they stay."""
-    version = Hasher.hash(
-        [[table.fingerprint for table in tables], splitter, recipe.labels, recipe.label_map, HELD_OUT_CLIPS]
-    )
-    folder = Path(datasets.config.HF_DATASETS_CACHE, CACHE, "held_out", version, part)
-    stores = {table.address.corpus: ClipStore(folder, table.address.corpus) for table in tables}
+    tables: Sequence[OpenTable], rows: IterableDataset, splitter: Splitter, recipe: Recipe
+) -> dict[str, Dataset]:
+    """At most `HELD_OUT_CLIPS` clips of each part that is not trained on, as files in the cache, where they stay."""
+    version = [[table.fingerprint for table in tables], splitter, recipe.labels, recipe.label_map, HELD_OUT_CLIPS]
+    folder = Path(datasets.config.HF_DATASETS_CACHE, CACHE, "held_out", Hasher.hash(version))
+    names = [table.address.corpus for table in tables]
+    stores = {(part, name): ClipStore(folder / part, name) for part in HELD_OUT for name in names}
     if not all(store.is_finished for store in stores.values()):
-        chosen = rows.filter(belongs_to, fn_kwargs={"splitter": splitter, "part": part})
-        chosen = chosen.shuffle(seed=0, buffer_size=SHUFFLE_BUFFER).take(HELD_OUT_CLIPS)
-        for row in tqdm(chosen, desc=f"Fetching clips for {part}", unit=" clips"):
-            stores[row["corpus"]].add(row)
-        for store in stores.values():
-            store.finish()
-    utterances = [one for name in stores for one in read(folder / f"{name}.jsonl", name)]
-    return build_dataset(utterances, recipe.labels, recipe.label_map)
+        store_held_out(rows, splitter, stores)
+    utterances = {part: [one for name in names for one in read(stores[part, name].list, name)] for part in HELD_OUT}
+    return {part: build_dataset(utterances[part], recipe.labels, recipe.label_map) for part in HELD_OUT}
+
+
+def store_held_out(rows: IterableDataset, splitter: Splitter, stores: Mapping[tuple[str, str], ClipStore]) -> None:
+    """Write clips of the parts that are not trained on, drawn from all tables, until each part has enough."""
+    missing = dict.fromkeys(HELD_OUT, HELD_OUT_CLIPS)
+    shuffled = rows.shuffle(seed=0, buffer_size=SHUFFLE_BUFFER)
+    with tqdm(desc="Fetching clips to test on", unit=" clips") as progress:
+        for row in shuffled:
+            part = splitter(row)
+            if missing.get(part):
+                stores[part, row["corpus"]].add(row)
+                missing[part] -= 1
+                progress.update()
+            if not any(missing.values()):
+                break
+    for store in stores.values():
+        store.finish()
 
 
 def has_label(row: Mapping[str, Any], labels: Sequence[str], label_map: Mapping[str, str | None]) -> bool:

@@ -142,9 +142,9 @@ def streamed(
         `log_mel`, float32 (frames * analysis_size,), `length` (frames), `label`, `row` (a number that stands for clip
         and pass), and what `analyse` adds for the loss.
     """
-    shuffled = rows.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
-    shuffled.set_epoch(turn)
-    for row in split_dataset_by_node(shuffled, rank, world_size):
+    own_rows = split_dataset_by_node(rows.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER), rank, world_size)
+    own_rows.set_epoch(turn)
+    for row in own_rows:
         result = analyse(row, turn, training=training)
         if result is not None:
             yield result

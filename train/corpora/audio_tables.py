@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Audio, ClassLabel, Features, IterableDataset, Value, load_dataset, load_dataset_builder
+from datasets.data_files import EmptyDatasetError
 from datasets.exceptions import DatasetsError
 from datasets.fingerprint import Hasher
 from huggingface_hub import HfApi
@@ -197,8 +198,9 @@ def open_table(address: Address) -> OpenTable:
     Raises:
         CorpusError: no network, no such dataset, no access to it, no Parquet files, no column of audio or of labels.
     """
-    files, features = remote_files(address) if address.is_remote else local_files(address)
-    features = features or open_parquet(files).features
+    with explained(address.corpus, address.name):
+        files, features = remote_files(address) if address.is_remote else local_files(address)
+        features = features or open_parquet(files).features
     return OpenTable(address, files, features, find_columns(features, address.name))
 
 
@@ -218,14 +220,13 @@ def local_files(address: Address) -> tuple[tuple[str, ...], None]:
 
 def remote_files(address: Address) -> tuple[tuple[str, ...], Features | None]:
     """Parquet files of all splits of a dataset on the Hub, and its features where its card tells them."""
-    with explained(address.corpus, address.name):
-        try:
-            revision = HfApi().dataset_info(address.place, revision=address.revision).sha
-            builder = load_dataset_builder(address.place, address.config, revision=revision)
-        except HFValidationError as error:
-            raise CorpusError(f"{address.name!r} is no dataset of the Hub: {error}") from error
-        except (DatasetsError, ValueError, RuntimeError) as error:
-            raise CorpusError(f"{address.name}: {str(error).splitlines()[0]}") from error
+    try:
+        revision = HfApi().dataset_info(address.place, revision=address.revision).sha
+        builder = load_dataset_builder(address.place, address.config, revision=revision)
+    except HFValidationError as error:
+        raise CorpusError(f"{address.name!r} is no dataset of the Hub: {error}") from error
+    except (DatasetsError, EmptyDatasetError, ValueError, RuntimeError) as error:
+        raise CorpusError(f"{address.name}: {str(error).splitlines()[0]}") from error
     files = [file for split in (builder.config.data_files or {}).values() for file in split]
     if not files or not all(file.endswith(".parquet") for file in files):
         raise CorpusError(
