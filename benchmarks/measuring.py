@@ -18,8 +18,8 @@ class Outcome:
         peer: the peer's median, in `unit`.
         unit: ms, s or MB.
         bar: what the figure has to reach.
-        kind: `faster` (peer / ours is at least the bar), `ratio` (ours / peer is at most the bar) or `above`
-            (ours - peer is at most the bar).
+        kind: `faster` (peer / ours is at least the bar), `ratio` (ours / peer is at most the bar), `above`
+            (ours - peer is at most the bar) or `limit` (ours is at most the bar; there is no peer).
     """
 
     name: str
@@ -33,9 +33,8 @@ class Outcome:
     @property
     def figure(self) -> float:
         """The figure that is compared with the bar."""
-        return {"faster": self.peer / self.ours, "ratio": self.ours / self.peer, "above": self.ours - self.peer}[
-            self.kind
-        ]
+        figures = {"faster": self.peer / self.ours, "ratio": self.ours / self.peer, "above": self.ours - self.peer}
+        return self.ours if self.kind == "limit" else figures[self.kind]
 
     @property
     def holds(self) -> bool:
@@ -48,13 +47,20 @@ class Outcome:
             "faster": f"{self.figure:.1f} times faster (at least {self.bar:g})",
             "ratio": f"{self.figure:.2f} times as long (at most {self.bar:g})",
             "above": f"{self.figure:+.0f} {self.unit} (at most {self.bar:+g})",
+            "limit": f"{self.figure:.4g} {self.unit} (at most {self.bar:g})",
         }[self.kind]
         values = f"{self.ours:.4g} {self.unit} against {self.peer:.4g} {self.unit} of {self.peer_name}"
-        return f"{'ok    ' if self.holds else 'MISSED'} {self.name}: {shown}; {values}"
+        verdict = "ok    " if self.holds else "MISSED"
+        return f"{verdict} {self.name}: {shown}" + ("" if self.kind == "limit" else f"; {values}")
 
     def as_data(self) -> dict[str, Any]:
         """The outcome as plain data."""
         return {**self.__dict__, "figure": self.figure, "holds": self.holds}
+
+
+def limited(name: str, value: float, unit: str, bar: float) -> Outcome:
+    """A figure of ours alone that has a limit."""
+    return Outcome(name, "a limit", value, bar, unit, bar, "limit")
 
 
 def medians(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int, warm_up: int = 2) -> tuple[float, float]:

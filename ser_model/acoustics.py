@@ -8,6 +8,7 @@ batch may differ in length: the caller passes the lengths, and nothing behind an
 import functools
 import math
 
+import numpy as np
 import torch
 from transformers.audio_utils import mel_filter_bank
 
@@ -101,15 +102,15 @@ def mfcc_from_log_mel(log_mel: torch.Tensor, n_mfcc: int) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=8)
-def delta_kernel(order: int) -> torch.Tensor:
-    """Savitzky-Golay kernel that `librosa.feature.delta` applies for the derivative of `order`, (DELTA_WIDTH,).
+def delta_kernel(order: int) -> tuple[float, ...]:
+    """Savitzky-Golay kernel that `librosa.feature.delta` applies for the derivative of `order`: DELTA_WIDTH numbers.
 
     The least-squares polynomial of degree `order` over the window; its highest coefficient times order! is the
     derivative.
     """
-    offsets = torch.arange(DELTA_WIDTH, dtype=torch.float64) - DELTA_WIDTH // 2
-    powers = offsets[:, None] ** torch.arange(order + 1, dtype=torch.float64)
-    return (torch.linalg.pinv(powers)[order] * math.factorial(order)).float()
+    offsets = np.arange(DELTA_WIDTH) - DELTA_WIDTH // 2
+    powers = offsets[:, None] ** np.arange(order + 1.0)
+    return tuple((np.linalg.pinv(powers)[order] * math.factorial(order)).tolist())
 
 
 def delta(features: torch.Tensor, lengths: torch.Tensor, order: int = 1) -> torch.Tensor:
@@ -126,7 +127,11 @@ def delta(features: torch.Tensor, lengths: torch.Tensor, order: int = 1) -> torc
     positions = torch.arange(-half, features.shape[1] + half, device=features.device)
     indices = positions.clamp(min=0).expand(len(features), -1).minimum(lengths[:, None] - 1)
     repeated = features.gather(1, indices[..., None].expand(-1, -1, features.shape[-1]))
-    return repeated.unfold(1, DELTA_WIDTH, 1) @ delta_kernel(order).to(features)
+    # A sum of shifted copies takes a quarter of the time of a product with the unfolded windows.
+    derivative = torch.zeros_like(features)
+    for start, weight in enumerate(delta_kernel(order)):
+        derivative.add_(repeated[:, start : start + features.shape[1]], alpha=weight)
+    return derivative
 
 
 def sound_interval(waveform: torch.Tensor, frame_length: int, hop_length: int, trim_db: float) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from train.randomness import Epoch, seeded
 
 logger = logging.getLogger(__name__)
 
+READ_AT_ONCE = 64  # rows, one by one takes several times as long
 STATISTICS_CLIPS = 2000  # enough for means and deviations of frames to within a per cent
 
 
@@ -68,6 +69,10 @@ class UtteranceRows(torch.utils.data.Dataset):
 
     def __len__(self) -> int:
         return len(self.analyses)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for start in range(0, len(self), READ_AT_ONCE):
+            yield from self.__getitems__(list(range(start, min(start + READ_AT_ONCE, len(self)))))
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         return self.__getitems__([row])[0]
@@ -149,7 +154,7 @@ def band_centres(extractor: SERFeatureExtractor) -> torch.Tensor:
 def feature_statistics(dataset: Dataset, extractor: SERFeatureExtractor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of each feature over the frames of (a fixed sample of) the training clips."""
     step = max(1, len(dataset) // STATISTICS_CLIPS)
-    return statistics_of_rows(dataset.select(range(0, len(dataset), step)).with_format("numpy"), extractor)
+    return statistics_of_rows(UtteranceRows(dataset.select(range(0, len(dataset), step))), extractor)
 
 
 def statistics_of_rows(
@@ -158,7 +163,7 @@ def statistics_of_rows(
     """The same over all frames of some rows with `log_mel` and `label`."""
     builder, rows = BatchBuilder(extractor), iter(rows)
     total, squares, frames = 0.0, 0.0, 0
-    while chunk := list(itertools.islice(rows, 64)):
+    while chunk := list(itertools.islice(rows, READ_AT_ONCE)):
         batch = builder(chunk)
         valid = batch["input_features"][batch["attention_mask"].bool()].double()
         total, squares, frames = total + valid.sum(0), squares + valid.square().sum(0), frames + len(valid)
