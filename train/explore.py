@@ -18,7 +18,7 @@ from ser_model.audio_io import load_audio
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from train.corpora import COMMON_LABELS, CORPORA, CorpusError, load_corpus
 from train.corpora.base import plural
-from train.corpora.registry import GENERAL_CORPORA, unknown_name
+from train.corpora.registry import GENERAL_NAMES, is_general, unknown_name
 from train.figures import (
     BLUE,
     OUTLINE,
@@ -44,7 +44,7 @@ def explore(what: Sequence[str], corpora_root: Path | None, output: Path) -> lis
 
     Args:
         what: audio files, and names of corpora as `load_corpus` takes them.
-        corpora_root: folder of the corpora; only clips and `folder:` or `table:` corpora do without.
+        corpora_root: folder of the corpora; only clips and general corpora such as `folder:PATH` do without.
         output: folder of the figures.
 
     Returns:
@@ -72,15 +72,14 @@ def explore(what: Sequence[str], corpora_root: Path | None, output: Path) -> lis
 
 def check_name(name: str, corpora_root: Path | None) -> None:
     """Raise CorpusError for what is neither a file nor a corpus."""
-    if Path(name).is_file() or (name.partition(":")[0] in GENERAL_CORPORA and ":" in name):
+    if Path(name).is_file() or is_general(name):
         return
     if Path(name).is_dir() and name not in CORPORA:
         raise CorpusError(
             f"{name} is a folder: give folder:{name} if it has a folder for each label, or single clips."
         )
     if name not in CORPORA:
-        known = [*CORPORA, *(f"{kind}:PATH" for kind in GENERAL_CORPORA)]
-        raise CorpusError(f"There is no file {name!r}; {unknown_name('corpus', name, known)}")
+        raise CorpusError(f"There is no file {name!r}; {unknown_name('corpus', name, [*CORPORA, *GENERAL_NAMES])}")
     if corpora_root is None:
         raise CorpusError(f"Where is {CORPORA[name].title}? Give --corpora-root DIR, or set SER_CORPORA.")
 

@@ -37,7 +37,7 @@ def load_corpus(name: str, corpora_root: str | os.PathLike, *, labels: Sequence[
     """Clips of one corpus, with the columns of `load_corpora`.
 
     Args:
-        name: key of `CORPORA`, `folder:PATH` or `table:PATH`.
+        name: key of `CORPORA`, or a general corpus: `folder:PATH`, `table:PATH`, `parquet:PATH`, `hub:OWNER/NAME`.
         corpora_root: folder that holds the corpora, or the folder of this one.
         labels: names of the label column; by default all that the corpus has, the common ones first.
 
@@ -60,7 +60,7 @@ def load_corpora(
     """Clips of several corpora, in the order of their names and within each by relative path. No audio is decoded.
 
     Args:
-        names: keys of `CORPORA`, `folder:PATH` or `table:PATH`.
+        names: keys of `CORPORA`, or general corpora, as in `load_corpus`.
         corpora_root: folder that holds the corpora.
         labels: names of the label column, in its order. Clips with another label are left out, and counted in the log.
         label_map: applied before: {"calm": "neutral"} renames a label, {"boredom": None} leaves its clips out.

@@ -50,6 +50,11 @@ def general_corpus(name: str, corpora_root: Path) -> tuple[Corpus, Path] | None:
     return corpus, path
 
 
+def is_general(name: str) -> bool:
+    """Whether a name has the form of a general corpus, such as `folder:PATH`."""
+    return name.partition(":")[0] in {known.partition(":")[0] for known in GENERAL_NAMES} and ":" in name
+
+
 def check_own_name(name: str, corpus: str) -> None:
     """Raise CorpusError for a general corpus that has the name of a registered one, whose speakers it would mix up."""
     if corpus in CORPORA:
