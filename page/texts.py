@@ -5,7 +5,7 @@ ENGLISH = {
     "heading": "# How does your voice sound?",
     "introduction": (
         "Say a sentence. A small neural network listens to **how** you say it, not to what you say, "
-        "and tells which emotion it hears."
+        "and names the emotion that it hears. It learned from actors; it reads no minds."
     ),
     "recording": "Recording",
     "examples": "No microphone? Take a synthetic voice",

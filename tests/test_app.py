@@ -16,7 +16,7 @@ from tests.served_page import ServedPage, served_page
 @pytest.fixture(scope="module")
 def page(checkpoint, tmp_path_factory) -> ServedPage:
     """The page; once its process has ended, the recordings that the tests sent must be gone."""
-    with served_page(checkpoint, tmp_path_factory.mktemp("page")) as page:
+    with served_page(tmp_path_factory.mktemp("page"), checkpoint) as page:
         yield page
         assert list(page.temporary.rglob("*.wav"))
     assert not list(page.temporary.rglob("*.wav"))
@@ -99,5 +99,5 @@ def test_files_of_the_server_stay_closed(page, speech_file):
 def test_damaged_model_is_told(checkpoint, speech_file, tmp_path):
     model = shutil.copytree(checkpoint, tmp_path / "model")
     (model / "model.safetensors").write_bytes(b"no weights")
-    with served_page(model, tmp_path) as page, pytest.raises(AppError, match="model could not be loaded"):
+    with served_page(tmp_path, model) as page, pytest.raises(AppError, match="model could not be loaded"):
         Client(page.url, verbose=False).predict(audio=handle_file(speech_file), api_name="/predict")

@@ -1,4 +1,4 @@
-"""The page as a visitor meets it: headless Chromium, whose microphone plays a generated voice."""
+"""The page with the shipped model as a visitor meets it: headless Chromium, whose microphone plays a voice."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def served(checkpoint, tmp_path_factory) -> Iterator[ServedPage]:
-    with served_page(checkpoint, tmp_path_factory.mktemp("page")) as page:
+def served(tmp_path_factory) -> Iterator[ServedPage]:
+    with served_page(tmp_path_factory.mktemp("page")) as page:
         yield page
 
 
