@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars would fill a log file
     logging.basicConfig(level=logging.INFO if is_first_process() else logging.ERROR, format="%(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for library in ("httpx", "httpx2"):
+        logging.getLogger(library).setLevel(logging.WARNING)  # they log every request
     try:
         return options.run(options)
     except (ValueError, OSError) as error:
