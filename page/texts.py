@@ -44,7 +44,6 @@ ENGLISH = {
     "insecure": "A browser lends its microphone to https pages only. Open this page by https, or upload a recording.",
     "unsent": "The recording did not reach the server. Check the connection and press again.",
     # The answer
-    "answer": "Answer",
     "empty": "Your answer appears here",
     "empty_detail": "These are the emotions it can tell apart.",
     "thinking": "Listening to your recording…",
