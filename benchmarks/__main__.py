@@ -7,11 +7,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import features, prediction, startup
+from benchmarks import features, prediction, startup, training
 from benchmarks.measuring import Outcome
 
 
-BENCHMARKS = {"features": features.run, "prediction": prediction.run, "startup": startup.run}
+BENCHMARKS = {"features": features.run, "prediction": prediction.run, "startup": startup.run, "training": training.run}
 
 
 def main() -> int:

@@ -1,9 +1,10 @@
 """What training costs: decoding a corpus, starting from a warm cache, steps against Keras, peak memory."""
 
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from transformers import PrinterCallback
 from benchmarks.clips import write_corpora
 from benchmarks.keras_peer import KerasMissingError, keras_process
 from benchmarks.measuring import Outcome, limited, medians
+from benchmarks.startup import peak_memory
 from ser_model.modeling_ser import SERForAudioClassification
 from train.corpora import load_corpora
 from train.dataset import analysed, feature_statistics
 from train.fit import SERTrainer, build_trainer, load_splits, training_arguments
-from train.recipe import Recipe, load_recipe
+from train.recipe import Recipe, load_recipe, recipe_names
 
 
 DECODING_BAR = 200.0  # times faster than real time, on two cores
@@ -28,8 +30,8 @@ DECODED_CLIPS = 2000  # of real corpora
 START_BAR = 10.0  # s
 KERAS_BAR = 1.5
 KERAS_ROUNDS = 5
+MEMORY_BAR = 4096 * 1.048576  # MB: 4 GiB
 TRAINED_CLIPS = 320
-BATCH = 32
 FRAMES = 370, 35  # mean and deviation of RAVDESS
 HOP_SECONDS = 0.01
 
@@ -44,7 +46,7 @@ def run() -> list[Outcome]:
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as folder:
-        return [*corpora_outcomes(Path(folder)), *keras_outcomes(Path(folder))]
+        return [*corpora_outcomes(Path(folder)), *keras_outcomes(Path(folder)), *memory_outcomes()]
 
 
 def corpora_outcomes(folder: Path) -> Iterator[Outcome]:
@@ -103,7 +105,7 @@ def prepared_trainer(recipe: Recipe, train: Dataset, validation: Dataset, output
 def keras_outcomes(folder: Path) -> Iterator[Outcome]:
     """Passes of our Trainer over generated analyses, and of Keras over the features that come of the same batches."""
     recipe = load_recipe("ravdess_lstm", [*QUIET, "training.num_train_epochs=1"])
-    dataset = generated_analyses(recipe)
+    dataset = generated_analyses(recipe, np.random.default_rng(0).normal(*FRAMES, TRAINED_CLIPS).astype(int).tolist())
     trainer = prepared_trainer(recipe, dataset, dataset, folder / "training")
     trainer.remove_callback(PrinterCallback)
     batches = [(batch["input_features"].numpy(), batch["labels"].numpy()) for batch in trainer.get_train_dataloader()]
@@ -121,15 +123,21 @@ def keras_outcomes(folder: Path) -> Iterator[Outcome]:
         torch.set_num_threads(1)
 
 
-def generated_analyses(recipe: Recipe) -> Dataset:
-    """An analysed dataset of noise with the lengths of RAVDESS."""
+def memory_outcomes() -> Iterator[Outcome]:
+    """Peak memory of every recipe."""
+    for name in recipe_names():
+        megabytes = peak_memory([sys.executable, "-m", "benchmarks.training_memory", name])
+        yield limited(f"peak memory of training {name}", megabytes, "MB", MEMORY_BAR)
+
+
+def generated_analyses(recipe: Recipe, lengths: Sequence[int]) -> Dataset:
+    """An analysed dataset of noise, of clips with the given numbers of frames."""
     generator = np.random.default_rng(0)
-    bands = recipe.feature_extractor().analysis_size
-    lengths = generator.normal(*FRAMES, TRAINED_CLIPS).astype(int)
+    size = recipe.feature_extractor().analysis_size
     columns = {
-        "label": generator.integers(len(recipe.labels), size=TRAINED_CLIPS),
+        "label": generator.integers(len(recipe.labels), size=len(lengths)),
         "length": lengths,
-        "log_mel": [generator.normal(-40, 15, length * bands).astype(np.float32) for length in lengths],
+        "log_mel": [generator.normal(-40, 15, length * size).astype(np.float32) for length in lengths],
     }
     features = {"label": ClassLabel(names=recipe.labels), "length": Value("int32"), "log_mel": List(Value("float32"))}
     return Dataset.from_dict(columns, features=Features(features))

@@ -41,7 +41,15 @@ from train.figures import save_learning_curves
 from train.loss import BALANCE_POWER, batch_loss
 from train.randomness import Epoch, EpochCallback, EpochSampler
 from train.recipe import Recipe, RecipeError
-from train.resuming import ManifestCallback, had_stopped, last_whole_checkpoint, remove_checkpoints, restore_best
+from train.resuming import (
+    ManifestCallback,
+    check_same_run,
+    had_stopped,
+    last_whole_checkpoint,
+    remember_run,
+    remove_checkpoints,
+    restore_best,
+)
 from train.stream_splits import streaming_splits
 from train.streaming import Stream
 from train.waveform_augmentation import WaveformAugmentation
@@ -204,7 +212,7 @@ def fit(
         validation = analysed(splits["validation"], extractor, num_proc=num_proc)
     arguments = training_arguments(recipe, output, seed)
     with arguments.main_process_first(local=False):
-        last_checkpoint = prepare_folder(output / TRAINER_FOLDER, resume)
+        last_checkpoint = prepare_folder(output / TRAINER_FOLDER, recipe, seed, resume)
     set_seed(seed)
     model = SERForAudioClassification(recipe.config())
     model.ser.set_feature_statistics(*training_statistics(train, extractor))
@@ -278,9 +286,16 @@ def check_tracking(recipe: Recipe) -> None:
             raise RecipeError(f"training.report_to: {name} is not installed; try `pip install {name}`.")
 
 
-def prepare_folder(folder: Path, resume: bool) -> Path | None:
-    """The checkpoint to go on from, if there is one; those that are not are removed, and parts of them."""
+def prepare_folder(folder: Path, recipe: Recipe, seed: int, resume: bool) -> Path | None:
+    """The checkpoint to go on from, if there is one; those that are not are removed, and parts of them.
+
+    Raises:
+        RecipeError: the checkpoints are those of another run.
+    """
+    if resume:
+        check_same_run(folder, recipe, seed)
     remove_checkpoints(folder, whole=not resume)
+    remember_run(folder, recipe, seed)
     return last_whole_checkpoint(folder)
 
 

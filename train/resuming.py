@@ -2,9 +2,9 @@
 
 import json
 import logging
-import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from safetensors.torch import load_model
@@ -20,10 +20,15 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from train.recipe import Recipe, RecipeError
+from train.run_folder import compare_settings, whole_file
+
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+RUN_FILE = "run.json"  # what the checkpoints beside it come of
+MAY_CHANGE = ("description", "training")
 
 
 class ManifestCallback(TrainerCallback):
@@ -37,9 +42,9 @@ class ManifestCallback(TrainerCallback):
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             folder = Path(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
-            unfinished = folder / f"{MANIFEST}.unfinished"
-            unfinished.write_text(json.dumps(file_sizes(folder), indent=1) + "\n")
-            os.replace(unfinished, folder / MANIFEST)
+            sizes = file_sizes(folder)
+            with whole_file(folder / MANIFEST) as path:
+                path.write_text(json.dumps(sizes, indent=1) + "\n")
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
@@ -78,6 +83,31 @@ def checkpoints_in(folder: Path) -> list[Path]:
 def step_of(checkpoint: Path) -> int:
     """After how many steps a checkpoint was written."""
     return int(checkpoint.name.rpartition("-")[2])
+
+
+def remember_run(folder: Path, recipe: Recipe, seed: int) -> None:
+    """Write what a run depends on beside the checkpoints that come of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / RUN_FILE) as path:
+        path.write_text(json.dumps(settings_of(recipe, seed), indent=1) + "\n")
+
+
+def check_same_run(folder: Path, recipe: Recipe, seed: int) -> None:
+    """Raise RecipeError if checkpoints come of another recipe or seed: to go on with them would mix two systems."""
+    if not (folder / RUN_FILE).is_file():
+        return
+    begun = json.loads((folder / RUN_FILE).read_text())
+    now = json.loads(json.dumps(settings_of(recipe, seed)))
+    if differences := list(compare_settings(begun, now)):
+        raise RecipeError(
+            f"{folder} holds checkpoints of another run: {'; '.join(differences)}. Resume it as it was begun, give "
+            "another output folder, or begin anew without --resume."
+        )
+
+
+def settings_of(recipe: Recipe, seed: int) -> dict[str, Any]:
+    """What must be the same when a run goes on; `training` may change, for more epochs or another tracker."""
+    return {"seed": seed} | {name: value for name, value in recipe.to_dict().items() if name not in MAY_CHANGE}
 
 
 def had_stopped(checkpoint: Path, patience: int) -> bool:

@@ -17,7 +17,7 @@ from tests.train.generated_corpora import make_corpus
 from train import feature_cache, fit
 from train.evaluation import metrics, predict
 from train.feature_cache import clip_analyses
-from train.recipe import load_recipe
+from train.recipe import RecipeError, load_recipe
 from train.resuming import file_sizes, is_whole, last_whole_checkpoint, step_of
 
 
@@ -230,6 +230,23 @@ def test_begins_anew_without_resume(corpora, uninterrupted, tmp_path):
     train(corpora, tmp_path, [])
     train(corpora, tmp_path, [], resume=True)
     assert_same(tmp_path, uninterrupted([]))
+
+
+@pytest.mark.parametrize("override", ["network.lstm_sizes=[8]", "features.n_mfcc=20", "augmentation.speed=0.2"])
+def test_another_recipe_does_not_go_on(corpora, uninterrupted, override):
+    output = uninterrupted([])
+    before = file_sizes(output)
+    name = override.partition("=")[0]
+    with pytest.raises(RecipeError, match=f"checkpoints of another run: {name}: .* there, .* now. Resume it as"):
+        train(corpora, output, [override], resume=True)
+    assert file_sizes(output) == before
+
+
+def test_goes_on_with_more_epochs(corpora, tmp_path):
+    train(corpora, tmp_path, ["early_stopping_patience=0", "training.num_train_epochs=2"])
+    train(corpora, tmp_path, ["early_stopping_patience=0", "training.num_train_epochs=3"], resume=True)
+    _, _, history = outcome(tmp_path)
+    assert [entry["epoch"] for entry in history] == [1, 2, 3]
 
 
 def test_checkpoints_with_a_part_missing_are_not_whole(uninterrupted, tmp_path):
