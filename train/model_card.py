@@ -21,6 +21,7 @@ UNITS = {
     "faster": "times faster (at least {bar:g})",
     "ratio": "times as long (at most {bar:g})",
     "above": "{unit} above it (at most {bar:g})",
+    "limit": "{unit} (at most {bar:g})",
 }
 TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speech")
 
