@@ -147,26 +147,31 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
                 f"{type(self).__name__} works at {self.sampling_rate} Hz, the audio has {sampling_rate} Hz: resample "
                 f'it first, for instance with `soxr.resample(audio, {sampling_rate}, {self.sampling_rate}, "HQ")`.'
             )
-        log_mel, lengths = self.analyse(as_waveforms(raw_speech))
-        batch = self.compose_batch(log_mel, lengths)
-        if padding in (True, "longest") and not (truncation or max_length or pad_to_multiple_of):
-            if not (self.return_attention_mask if return_attention_mask is None else return_attention_mask):
-                del batch["attention_mask"]
-            return (
-                batch
-                if return_tensors == "pt"
-                else BatchFeature({name: values.numpy() for name, values in batch.items()}, tensor_type=return_tensors)
+        items = [self._features_of(waveform) for waveform in as_waveforms(raw_speech)]
+        if padding not in (True, "longest") or truncation or max_length or pad_to_multiple_of:
+            return self.pad(
+                BatchFeature({"input_features": [item.numpy() for item in items]}),
+                padding=padding,
+                max_length=max_length,
+                truncation=truncation,
+                pad_to_multiple_of=pad_to_multiple_of,
+                return_attention_mask=return_attention_mask,
+                return_tensors=return_tensors,
             )
-        items = zip(batch["input_features"], lengths.tolist(), strict=True)
-        return self.pad(
-            BatchFeature({"input_features": [item[:length].numpy() for item, length in items]}),
-            padding=padding,
-            max_length=max_length,
-            truncation=truncation,
-            pad_to_multiple_of=pad_to_multiple_of,
-            return_attention_mask=return_attention_mask,
-            return_tensors=return_tensors,
-        )
+        # The usual case, without the copies that `pad` makes.
+        features = torch.nn.utils.rnn.pad_sequence(items, batch_first=True, padding_value=self.padding_value)
+        batch = {"input_features": features}
+        if self.return_attention_mask if return_attention_mask is None else return_attention_mask:
+            lengths = torch.tensor([len(item) for item in items])
+            batch["attention_mask"] = length_mask(lengths, features.shape[1]).int()
+        if return_tensors == "pt":
+            return BatchFeature(batch)
+        return BatchFeature({name: values.numpy() for name, values in batch.items()}, tensor_type=return_tensors)
+
+    def _features_of(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Features (frames, feature_size) of one waveform: all of it while it is in the processor's cache."""
+        analysis = self._analyse(waveform)
+        return self.compose(analysis[None], torch.tensor([len(analysis)]))[0]
 
     @property
     def frame_feature_names(self) -> list[str]:
