@@ -29,6 +29,10 @@ QUEUED_BATCHES = 8  # decoded recordings that wait to be sorted by length
 Progress = Callable[[float], None]
 
 
+def ignore_progress(_share: float) -> None:
+    """What is told of the progress when nobody asks."""
+
+
 class Backend(Protocol):
     """What runs the network."""
 
@@ -107,7 +111,10 @@ class EmotionRecognizer:
             AudioError: a recording that cannot be used; the message says what was given and what is accepted.
         """
         waveform = load_audio(audio, sampling_rate=sampling_rate)
-        return self._answer(waveform, progress)
+        if not is_short(waveform):
+            return self._answer_long(waveform, progress or ignore_progress)
+        row = self.backend.probabilities([waveform])[0] if has_speech(waveform) else None
+        return self._one_segment(waveform, row)
 
     def predict_batch(
         self, recordings: Sequence[AudioInput], *, sampling_rate: int | None = None, batch_size: int = BATCH_SIZE
@@ -131,10 +138,12 @@ class EmotionRecognizer:
         queue: dict[int, np.ndarray] = {}
         for index, audio in enumerate(recordings):
             waveform = load_one_of_many(audio, sampling_rate, index, len(recordings))
-            if is_short(waveform) and has_speech(waveform):
+            if not is_short(waveform):
+                predictions[index] = self._answer_long(waveform)
+            elif has_speech(waveform):
                 queue[index] = waveform
             else:
-                predictions[index] = self._answer(waveform)
+                predictions[index] = self._one_segment(waveform, None)
             if len(queue) == batch_size * QUEUED_BATCHES or index == len(recordings) - 1:
                 self._answer_queue(queue, batch_size, predictions)
                 queue.clear()
@@ -149,19 +158,13 @@ class EmotionRecognizer:
             for index, row in zip(indices, rows, strict=True):
                 predictions[index] = self._one_segment(queue[index], row)
 
-    def _answer(self, waveform: np.ndarray, progress: Progress | None = None) -> Prediction:
-        if not is_short(waveform):
-            return self._answer_long(waveform, progress or (lambda _share: None))
-        row = self.backend.probabilities([waveform])[0] if has_speech(waveform) else None
-        return self._one_segment(waveform, row)
-
     def _one_segment(self, waveform: np.ndarray, probabilities: np.ndarray | None) -> Prediction:
         """Prediction of a short recording; `probabilities` (labels,) or None without speech."""
         duration = seconds(waveform)
         segment = Segment.from_probabilities(self.labels, probabilities, start=0.0, end=duration)
         return Prediction(segment.label, segment.scores, segment.speech, duration, (segment,))
 
-    def _answer_long(self, waveform: np.ndarray, progress: Progress) -> Prediction:
+    def _answer_long(self, waveform: np.ndarray, progress: Progress = ignore_progress) -> Prediction:
         """One answer a second, each from the window around it; the whole is the mean of those with speech."""
         speech = speech_probabilities(waveform, lambda share: progress(share / 2))
         bounds = segment_bounds(seconds(waveform))

@@ -22,9 +22,9 @@ CHUNK = 512  # samples that Silero judges at a time
 CHUNK_SECONDS = CHUNK / SAMPLING_RATE
 BLOCK_CHUNKS = 188  # 6 s: a block has a level of its own, and is heard a second time as a whole
 SPEECH_PROBABILITY = 0.5
-MIN_SPEECH = 0.15  # seconds in all; five chunks
+MIN_SPEECH = 0.15  # seconds, in one piece or several: five chunks
 SLOWDOWN = 1.5
-VOICE_BAND_SHARE = 0.3  # power below 4 kHz; beeps at 6 to 7 kHz, slowed down, deceive Silero. Voices have 0.6 and more
+VOICE_BAND_SHARE = 0.3  # of the power; Silero takes beeps around 4.3 kHz for speech
 PEAK = 0.95  # level of each block when Silero hears it
 FAINTEST_PEAK = 5e-4  # -66 dB: below it is silence, dither or the noise of a sound card
 QUIET_DB = 40.0  # chunks this far below the loudest one are passed over at both ends of a block ...
@@ -49,12 +49,12 @@ def borrowed_detector() -> Iterator[SileroVAD]:
 
 def has_speech(waveform: np.ndarray) -> bool:
     """
-    Whether a waveform, float32 (samples,) at 16 kHz, has speech of `MIN_SPEECH` seconds in all.
+    Whether a waveform, float32 (samples,) at 16 kHz, has speech of `MIN_SPEECH` seconds in one of its blocks.
 
-    It stops listening as soon as it has heard enough: usually after half a second.
+    It stops listening as soon as it has heard enough: usually after ten to twenty chunks.
     """
     return any(
-        reaches_minimum(block, 1.0) or (in_voice_band(block) and reaches_minimum(slowed(block), SLOWDOWN))
+        in_voice_band(block) and (reaches_minimum(block, 1.0) or reaches_minimum(slowed(block), SLOWDOWN))
         for block in blocks(waveform)
     )
 
@@ -92,9 +92,11 @@ def blocks(waveform: np.ndarray) -> Iterator[np.ndarray]:
 def block_probabilities(block: np.ndarray) -> np.ndarray:
     """Probability of speech in each chunk of a block, (chunks,): of the second hearing too where the first is poor."""
     probabilities = np.zeros(math.ceil(len(block) / CHUNK), np.float32)
+    if not in_voice_band(block):
+        return probabilities
     for index, probability in heard(block):
         probabilities[index] = probability
-    if speech_seconds(probabilities) >= MIN_SPEECH or not in_voice_band(block):
+    if speech_seconds(probabilities) >= MIN_SPEECH:
         return probabilities
     slow = np.zeros(math.ceil((len(probabilities) + 1) * SLOWDOWN), np.float32)
     for index, probability in heard(slowed(block)):
@@ -128,9 +130,10 @@ def heard(block: np.ndarray) -> Iterator[tuple[int, float]]:
 
 
 def in_voice_band(block: np.ndarray) -> bool:
-    """Whether enough of the power lies below a quarter of the sampling rate, where voices have most of theirs."""
-    power = np.square(np.abs(np.fft.rfft(block)))
-    return power[: len(power) // 2].sum() > VOICE_BAND_SHARE * power.sum()
+    """Whether enough of the power lies below 4 kHz, where voices have most of theirs."""
+    chunks = block[: len(block) // CHUNK * CHUNK].reshape(-1, CHUNK)
+    power = np.square(np.abs(np.fft.rfft(chunks)))
+    return power[:, : CHUNK // 4].sum() > VOICE_BAND_SHARE * power.sum()
 
 
 def slowed(block: np.ndarray) -> np.ndarray:
