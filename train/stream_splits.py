@@ -23,6 +23,7 @@ from train.corpora.audio_tables import OpenTable, open_table, parse_address
 from train.corpora.base import CorpusError, plural
 from train.corpora.loading import build_dataset, check_labels
 from train.corpora.network import explained
+from train.corpora.registry import check_own_name
 from train.corpora.splits import FRACTION, validation_speakers
 from train.corpora.stored_clips import CACHE, ClipStore
 from train.corpora.tables import read
@@ -98,6 +99,8 @@ def streaming_splits(recipe: Recipe, corpora_root: Path, seed: int) -> dict[str,
     """
     tables = [open_named(name, corpora_root) for name in recipe.corpora]
     names = ", ".join(recipe.corpora)
+    if len({table.address.corpus for table in tables}) < len(tables):
+        raise CorpusError(f"{names}: two tables have the same name; rename the folder of one of them.")
     with explained("streaming", names):
         survey = survey_of(tables, recipe)
         splitter = Splitter(speakers_held_out(survey, recipe, seed, names), recipe.validation_fraction, seed)
@@ -122,6 +125,7 @@ def open_named(name: str, corpora_root: Path) -> OpenTable:
         raise CorpusError(
             f"{name!r} cannot be streamed: only hub:OWNER/NAME and parquet:PATH can. Set streaming to false."
         )
+    check_own_name(name, address.corpus)
     return open_table(address)
 
 

@@ -270,6 +270,7 @@ def test_what_a_stream_cannot_do(settings, message):
     ("settings", "message"),
     [
         (["corpora=[ravdess]"], "'ravdess' cannot be streamed: only hub:OWNER/NAME and parquet:PATH can"),
+        (["corpora=['parquet:shards', 'parquet:shards/train-00000-of-00004.parquet', 'parquet:shards']"], "same name"),
         (["labels=[boredom]"], "no clip has one of the labels boredom. Found: {'"),
         (["labels=[angry, hapy]"], "unknown label 'hapy'. Did you mean 'happy'"),
     ],

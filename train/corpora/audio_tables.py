@@ -8,7 +8,7 @@ Address > OpenTable (columns by convention) > rows: fields of an Utterance, and 
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,9 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "language": ("language",),
 }
 REQUIRED = ("audio", "label")
+
+UTTERANCE_FEATURES = Features({name: Value("string") for name in Utterance.__dataclass_fields__})
+ROW_FEATURES = Features(UTTERANCE_FEATURES | {"audio": Value("binary")})
 
 HUB_ADDRESS = re.compile(r"(?P<place>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^:@]+))?(?::(?P<config>[\w.-]+))?")
 
@@ -110,11 +113,8 @@ class OpenTable:
     @property
     def fingerprint(self) -> str:
         """A name for this version of the files."""
-        changes = [(name, status.st_size, status.st_mtime_ns) for name, status in self._local_states()]
-        return Hasher.hash((self.files, changes))
-
-    def _local_states(self) -> Iterator[tuple[str, os.stat_result]]:
-        return ((name, os.stat(name)) for name in self.files if not self.address.is_remote)
+        states = [] if self.address.is_remote else [os.stat(name) for name in self.files]
+        return Hasher.hash((self.files, [(state.st_size, state.st_mtime_ns) for state in states]))
 
     def rows(self) -> IterableDataset:
         """
@@ -125,29 +125,21 @@ class OpenTable:
         stream = self._stream(self.columns.values())
         if isinstance(self.features[self.columns["audio"]], Audio):
             stream = stream.cast_column(self.columns["audio"], Audio(decode=False))
-        reader = RowReader(self)
-        return stream.map(
-            reader, remove_columns=stream.column_names, features=ROW_FEATURES, fn_kwargs={"with_audio": True}
-        ).filter(is_complete)
+        return self._read(stream, ROW_FEATURES, with_audio=True).filter(is_complete)
 
     def rows_without_sound(self) -> IterableDataset:
         """The same without `audio`: the sound is not read either."""
         stream = self._stream(name for role, name in self.columns.items() if role != "audio")
-        features = Features({name: kind for name, kind in ROW_FEATURES.items() if name != "audio"})
-        reader = RowReader(self)
-        return stream.map(
-            reader, remove_columns=stream.column_names, features=features, fn_kwargs={"with_audio": False}
-        ).filter(has_label)
+        return self._read(stream, UTTERANCE_FEATURES, with_audio=False).filter(has_label)
 
-    def _stream(self, columns: Iterator[str]) -> IterableDataset:
+    def _read(self, stream: IterableDataset, features: Features, *, with_audio: bool) -> IterableDataset:
+        kept = {"with_audio": with_audio}
+        return stream.map(RowReader(self), remove_columns=stream.column_names, features=features, fn_kwargs=kept)
+
+    def _stream(self, columns: Iterable[str]) -> IterableDataset:
         names = list(columns)
         features = Features({name: self.features[name] for name in names})
         return open_parquet(self.files, features=features, columns=names)
-
-
-ROW_FEATURES = Features(
-    {name: Value("string") for name in Utterance.__dataclass_fields__} | {"audio": Value("binary")}
-)
 
 
 class RowReader:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 CACHE = "speech_emotion_clips"  # in the cache of `datasets`
 LATEST = "latest.json"  # names the version that was stored last, for those who are offline
+LONGEST_STEM = 60  # letters that a file keeps of its name in the table
 KEPT = ("label", "sex", "language", "sentence")  # fields in a list of clips, beside path and speaker
 
 
@@ -104,8 +106,10 @@ class ClipStore:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a clip."""
-        suffix = PurePosixPath(row["path"]).suffix.lower()
-        path = self.clips / f"{len(self.rows):06d}{suffix if suffix in AUDIO_SUFFIXES else '.audio'}"
+        name = PurePosixPath(row["path"])
+        suffix = name.suffix.lower() if name.suffix.lower() in AUDIO_SUFFIXES else ".audio"
+        stem = re.sub(r"[^\w.-]+", "_", name.stem)[:LONGEST_STEM]
+        path = self.clips / f"{len(self.rows):06d}_{stem}{suffix}"
         write_whole(path, row["audio"])
         speaker = row["speaker"].partition("-")[2]
         place = f"{self.clips.name}/{path.name}"
