@@ -114,7 +114,7 @@ def describe_architecture(config: SERConfig) -> str:
 def protocol_sentence(metrics: Mapping[str, Any]) -> str:
     """Who was tested, and whether the model had heard them."""
     unseen = (
-        "None of them was heard in training, and nothing was chosen on them."
+        "None of them was heard in training; of two trainings the shipped one was picked with their figures known."
         if metrics["protocol"] == SPEAKER_DISJOINT
         else "**These speakers were also heard in training; on new voices it does worse.**"
     )
