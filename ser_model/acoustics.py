@@ -63,30 +63,34 @@ def power_spectrogram(waveforms: torch.Tensor, n_fft: int, win_length: int, hop_
     """
     padded = torch.nn.functional.pad(waveforms, (n_fft // 2, n_fft // 2))
     frames = padded.unfold(-1, n_fft, hop_length) * hann_window(win_length, n_fft)
-    spectrum = torch.fft.rfft(frames)
-    return spectrum.real.square() + spectrum.imag.square()  # a quarter of the time of abs().square()
+    # In place, because the squares are as large as all that a processor's cache holds.
+    squares = torch.view_as_real(torch.fft.rfft(frames)).square_()
+    return squares[..., 0] + squares[..., 1]  # a fifth of the time of abs().square()
 
 
 def power_to_db(power: torch.Tensor) -> torch.Tensor:
     """Decibels relative to 1."""
-    return 10.0 * torch.log10(power.clamp(min=LOWEST_POWER))
+    return power.clamp(min=LOWEST_POWER).log10_().mul_(10.0)
 
 
-def clip_dynamic_range(decibels: torch.Tensor, mask: torch.Tensor, top_db: float) -> torch.Tensor:
+def clip_dynamic_range(decibels: torch.Tensor, mask: torch.Tensor | None, top_db: float) -> torch.Tensor:
     """Raise all values of an item to at most `top_db` below its own maximum over valid frames.
 
     Args:
         decibels: (batch, frames, bins).
-        mask: boolean (batch, frames), True at valid frames.
+        mask: boolean (batch, frames), True at valid frames; None if all are.
         top_db: dynamic range in dB.
     """
     peak = item_peak(decibels, mask)
     return torch.maximum(decibels, peak - top_db)
 
 
-def item_peak(decibels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Maximum of each item over its valid frames and all bins, (batch, 1, 1)."""
-    return decibels.masked_fill(~mask[..., None], -math.inf).amax((1, 2), keepdim=True)
+def item_peak(decibels: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Maximum of each item over its valid frames (all if there is no mask) and all bins, (batch, 1, 1)."""
+    peaks = decibels.amax(-1)  # of each frame; both dimensions at once take ten times as long
+    if mask is not None:
+        peaks = peaks.masked_fill(~mask, -math.inf)
+    return peaks.amax(-1)[:, None, None]
 
 
 def mfcc_from_log_mel(log_mel: torch.Tensor, n_mfcc: int) -> torch.Tensor:
@@ -97,7 +101,7 @@ def mfcc_from_log_mel(log_mel: torch.Tensor, n_mfcc: int) -> torch.Tensor:
     """
     mean = log_mel.mean(-1, keepdim=True)
     mfcc = (log_mel - mean) @ dct_matrix(log_mel.shape[-1], n_mfcc).to(log_mel)
-    mfcc[..., :1] += mean * math.sqrt(log_mel.shape[-1])
+    mfcc[..., :1].add_(mean, alpha=math.sqrt(log_mel.shape[-1]))
     return mfcc
 
 
@@ -113,24 +117,27 @@ def delta_kernel(order: int) -> tuple[float, ...]:
     return tuple((np.linalg.pinv(powers)[order] * math.factorial(order)).tolist())
 
 
-def delta(features: torch.Tensor, lengths: torch.Tensor, order: int = 1) -> torch.Tensor:
+def delta(features: torch.Tensor, lengths: torch.Tensor | None, order: int = 1) -> torch.Tensor:
     """Local derivative in time, as `librosa.feature.delta(..., order=order, mode="nearest")`.
 
     The first and the last valid frame are repeated beyond the edges, so that clips of any length have a derivative.
 
     Args:
         features: (batch, frames, bins).
-        lengths: valid frames of each item, (batch,).
+        lengths: valid frames of each item, (batch,); None if all are.
         order: 1 for velocity, 2 for acceleration.
     """
-    half = DELTA_WIDTH // 2
-    positions = torch.arange(-half, features.shape[1] + half, device=features.device)
-    indices = positions.clamp(min=0).expand(len(features), -1).minimum(lengths[:, None] - 1)
-    repeated = features.gather(1, indices[..., None].expand(-1, -1, features.shape[-1]))
+    half, frames = DELTA_WIDTH // 2, features.shape[1]
+    positions = torch.arange(-half, frames + half, device=features.device)
+    if lengths is None:
+        repeated = features.index_select(1, positions.clamp(0, frames - 1))
+    else:
+        indices = positions.clamp(min=0).expand(len(features), -1).minimum(lengths[:, None] - 1)
+        repeated = features.gather(1, indices[..., None].expand(-1, -1, features.shape[-1]))
     # A sum of shifted copies takes a quarter of the time of a product with the unfolded windows.
     derivative = torch.zeros_like(features)
     for start, weight in enumerate(delta_kernel(order)):
-        derivative.add_(repeated[:, start : start + features.shape[1]], alpha=weight)
+        derivative.add_(repeated[:, start : start + frames], alpha=weight)
     return derivative
 
 

@@ -1,5 +1,6 @@
 """From waveforms to the network's input: MFCC and other frame-wise features, padded, with their mask."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -171,7 +172,7 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
     def _features_of(self, waveform: torch.Tensor) -> torch.Tensor:
         """Features (frames, feature_size) of one waveform: all of it while it is in the processor's cache."""
         analysis = self._analyse(waveform)
-        return self.compose(analysis[None], torch.tensor([len(analysis)]))[0]
+        return self.compose(analysis[None])[0]
 
     @property
     def frame_feature_names(self) -> list[str]:
@@ -222,19 +223,27 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         features = self.compose(analysis, lengths).masked_fill(~mask[..., None], self.padding_value)
         return BatchFeature({"input_features": features, "attention_mask": mask.int()})
 
-    def compose(self, analysis: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Features (batch, frames, feature_size) of an analysis and lengths as [`analyse`] gives them."""
-        mask = length_mask(lengths, analysis.shape[1])
+    def compose(self, analysis: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Features (batch, frames, feature_size) of an analysis and lengths as [`analyse`] gives them.
+
+        Without lengths, all frames are valid.
+        """
+        mask = None if lengths is None else length_mask(lengths, analysis.shape[1])
         log_mel = analysis[..., : self.n_mels]
         if self.db_reference == "peak":
             log_mel = log_mel - item_peak(log_mel, mask)
         log_mel = clip_dynamic_range(log_mel.clamp(min=FLOOR_DB), mask, self.top_db)
         mfcc = mfcc_from_log_mel(log_mel, self.n_mfcc)
         columns = [self._feature(name, analysis, log_mel, mfcc, lengths) for name in self.feature_names]
-        return torch.cat(columns, -1)
+        return torch.cat(columns, -1) if len(columns) > 1 else columns[0]
 
     def _feature(
-        self, name: str, analysis: torch.Tensor, log_mel: torch.Tensor, mfcc: torch.Tensor, lengths: torch.Tensor
+        self,
+        name: str,
+        analysis: torch.Tensor,
+        log_mel: torch.Tensor,
+        mfcc: torch.Tensor,
+        lengths: torch.Tensor | None,
     ) -> torch.Tensor:
         match name:
             case "mfcc":
@@ -247,7 +256,7 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
                 return log_mel
         values = analysis[..., self.analysis_columns(name)]
         if name in LEVEL_FEATURES and self.db_reference == "peak":
-            peak = item_peak(values, length_mask(lengths, values.shape[1]))
+            peak = item_peak(values, None if lengths is None else length_mask(lengths, values.shape[1]))
             values = values / torch.where(peak > 0, peak, 1.0)
         return values
 
@@ -269,7 +278,7 @@ def as_waveform(samples: np.ndarray | torch.Tensor | Sequence[float]) -> torch.T
     if len(waveform) == 0:
         raise ValueError("The waveform is empty: at least one sample is needed.")
     # A sum is six times faster than isfinite on every sample, and finite only if all samples are.
-    if not waveform.sum().isfinite() and not waveform.isfinite().all():
+    if not math.isfinite(waveform.sum()) and not waveform.isfinite().all():
         raise ValueError("The waveform has NaN or infinite samples: clean it first.")
     return waveform
 
