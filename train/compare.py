@@ -74,6 +74,9 @@ def result_of(run: Path, metrics: Mapping[str, Any], tested: str, figures: Mappi
     low, high = figures["uar_interval"] or (None, None)
     return {
         "heading": heading(metrics, tested),
+        "tested": tested,
+        "protocol": metrics["protocol"],
+        "labels": len(metrics["labels"]),
         "run": run.as_posix(),
         "recipe": metrics["recipe"]["name"],
         "corpora": ", ".join(map(corpus_title, metrics["recipe"]["corpora"])),

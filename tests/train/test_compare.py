@@ -8,6 +8,7 @@ import pytest
 
 from train.__main__ import main
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
+from train.systems import systems_table
 
 
 def figures(uar: float, deviation: float | None = None, interval: list[float] | None = None, **more) -> dict:
@@ -147,3 +148,18 @@ def test_order_of_the_runs_changes_nothing(tmp_path, order):
     ]
     tables, _ = compare(tmp_path, *runs[::order])
     assert [Path(row[0]).name for rows in tables.values() for row in rows] == ["b", "c", "a"]
+
+
+def test_systems_stand_with_new_speakers_beside_those_seen_in_training(tmp_path):
+    corpora = {"ravdess": figures(0.375, interval=[0.3, 0.466])}
+    write_run(tmp_path / "folds", corpora, cross_validation=rounds())
+    write_run(tmp_path / "random", {"ravdess": figures(0.598)}, protocol=SPEAKERS_SEEN)
+    write_run(tmp_path / "tess", {"tess": figures(0.99)}, recipe="tess_lstm", protocol=SPEAKERS_SEEN)
+    lines = [line.strip("| ").split(" | ") for line in systems_table(tmp_path).splitlines()[2:]]
+    assert lines == [
+        ["`ravdess_lstm`", "121,800", "RAVDESS", "2", "37.5 (30.0 – 46.6)", "38.5", "59.8", "60.8"],
+        ["`tess_lstm`", "121,800", "TESS", "2", "–", "–", "99.0", "100.0"],
+    ]
+    write_run(tmp_path / "again", corpora)
+    with pytest.raises(ValueError, match="again, .*folds measure the same"):
+        systems_table(tmp_path)
