@@ -161,5 +161,5 @@ def test_systems_stand_with_new_speakers_beside_those_seen_in_training(tmp_path)
         ["`tess_lstm`", "121,800", "TESS", "2", "–", "–", "99.0", "100.0"],
     ]
     write_run(tmp_path / "again", corpora)
-    with pytest.raises(ValueError, match="again, .*folds measure the same"):
+    with pytest.raises(ValueError, match="folds measure the same"):
         systems_table(tmp_path)
