@@ -29,6 +29,8 @@ class Augmentation:
         tilt_db: deviation in dB of a random smooth curve over the bands: another microphone or room.
         noise_probability: share of the clips that get stationary noise of a random colour.
         noise_snr_db: lowest signal-to-noise ratio in dB; the highest is 40.
+        noise_margin_frames: longest stretch of noise alone before the speech and after it, in frames. An extractor
+            that trims silence hears none in training, but would not cut it off a noisy recording.
         telephone_probability: share of the clips that are cut to the telephone band, 300 to 3400 Hz.
         reverberation_probability: share of the clips that get an exponentially decaying tail.
         crop: largest share of a clip that is cut off, in random parts from start and end.
@@ -46,6 +48,7 @@ class Augmentation:
     tilt_db: float = 0.0
     noise_probability: float = 0.0
     noise_snr_db: float = 10.0
+    noise_margin_frames: int = 0
     telephone_probability: float = 0.0
     reverberation_probability: float = 0.0
     crop: float = 0.0
@@ -83,6 +86,8 @@ class Augmentation:
         further[:, [column - bands for column in level_columns]] *= 10 ** (gain / 20)
         if chance(self.noise_probability):
             snr = self.noise_snr_db + (HIGHEST_SNR_DB - self.noise_snr_db) * float(torch.rand(()))
+            before, after = torch.randint(self.noise_margin_frames + 1, (2,)).tolist()
+            log_mel, further = add_silence(log_mel, before, after), add_silence(further, before, after)
             log_mel = add_noise(log_mel, snr)
         if chance(self.telephone_probability):
             log_mel = limit_band(log_mel, band_frequencies, *TELEPHONE_BAND)
@@ -99,7 +104,8 @@ class Augmentation:
         return log_mel, further
 
 
-RANGES = ("noise_snr_db", "time_mask_frames", "frequency_mask_bands")  # they act only with their probability or number
+# They act only with their probability or number.
+RANGES = ("noise_snr_db", "noise_margin_frames", "time_mask_frames", "frequency_mask_bands")
 HIGHEST_SNR_DB = 40.0
 TELEPHONE_BAND = (300.0, 3400.0)  # Hz
 
@@ -158,6 +164,12 @@ def random_curve(bands: int, deviation: float, terms: int = 4) -> torch.Tensor |
         return 0.0
     phases = math.pi * (torch.arange(bands) + 0.5) / bands * torch.arange(1, terms + 1)[:, None]
     return (torch.randn(terms, 1) * phases.cos()).sum(0) * deviation * math.sqrt(2 / terms)
+
+
+def add_silence(values: torch.Tensor, before: int, after: int) -> torch.Tensor:
+    """Extend (frames, columns) at both ends by the frame that has the least of everything."""
+    faintest = values.amin(0)
+    return torch.cat([faintest.expand(before, -1), values, faintest.expand(after, -1)])
 
 
 def add_noise(log_mel: torch.Tensor, snr_db: float) -> torch.Tensor:

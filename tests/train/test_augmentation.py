@@ -75,6 +75,17 @@ def test_noise_fills_the_pauses(analysis):
     assert max(ratios) > 30
 
 
+def test_noise_begins_before_the_speech_and_goes_on_after_it(analysis):
+    faintest = float(analysis[:, :64].min())
+    lengths = set()
+    for result in changed(analysis, noise_probability=1.0, noise_margin_frames=20):
+        lengths.add(len(result) - len(analysis))
+        assert result[:, :64].min() > faintest
+        assert result[[0, -1], :64].mean() < analysis[:, :64].max()
+    assert 0 <= min(lengths) < 15
+    assert 25 < max(lengths) <= 40
+
+
 def test_telephone_removes_the_bands_outside(analysis):
     (result,) = changed(analysis, draws=1, telephone_probability=1.0)
     within = (BANDS >= 300) & (BANDS <= 3400)
