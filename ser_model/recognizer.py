@@ -14,6 +14,7 @@ import numpy as np
 from .audio_io import SAMPLING_RATE, AudioError, AudioInput, load_audio
 from .prediction import NO_SPEECH, Prediction, Segment
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_probabilities, speech_seconds
+from .stream import EmotionStream
 
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -148,6 +149,10 @@ class EmotionRecognizer:
                 self._answer_queue(queue, batch_size, predictions)
                 queue.clear()
         return predictions
+
+    def stream(self, sampling_rate: int) -> EmotionStream:
+        """What answers a voice while it is speaking, chunk by chunk; `sampling_rate` of all its chunks, in Hz."""
+        return EmotionStream(self.backend, sampling_rate)
 
     def _answer_queue(self, queue: dict[int, np.ndarray], batch_size: int, predictions: list) -> None:
         """Fill in the predictions of short recordings with speech, in batches of similar length."""

@@ -1,0 +1,102 @@
+"""Emotions while a voice is speaking: chunks of a microphone go in, and after each one comes what it sounds like now.
+
+chunk > mono > resampled > the last seconds > speech activity > network > smoothed over time
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soxr
+
+from .audio_io import SAMPLING_RATE, as_array, as_float, checked_rate, checked_samples, to_mono
+from .prediction import Segment
+from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, speech_probabilities, speech_seconds
+
+
+if TYPE_CHECKING:
+    from .recognizer import Backend
+
+
+WINDOW_SECONDS = 3.0  # what the network hears at a time
+WINDOW_SAMPLES = round(WINDOW_SECONDS * SAMPLING_RATE)
+SPEECH_SECONDS = 1.0  # without speech in so much of the end of it, nobody is speaking now
+SMOOTHING_SECONDS = 1.5  # time constant of the mean over past answers
+SWITCH_MARGIN = 0.15  # by which another emotion must exceed the one that is shown before it replaces it
+
+
+class EmotionStream:
+    """
+    Answers a voice while it is speaking. Memory stays that of the last `WINDOW_SECONDS`, however long it goes on.
+
+    Args:
+        backend: what runs the network.
+        sampling_rate: of all chunks, in Hz.
+
+    Attributes:
+        seconds: how much has been heard.
+
+    Raises:
+        AudioError: a sampling rate that is none.
+
+    Example:
+        >>> stream = recognizer.stream(sampling_rate=48000)
+        >>> for chunk in microphone:  # for instance half a second each
+        ...     now = stream.push(chunk)
+        ...     print(now.label, now.confidence)
+    """
+
+    def __init__(self, backend: "Backend", sampling_rate: int):
+        self.backend = backend
+        self.rate = checked_rate(sampling_rate, "the stream")
+        self.seconds = 0.0
+        self.window = np.zeros(0, np.float32)
+        self.resampler = soxr.ResampleStream(self.rate, SAMPLING_RATE, 1, "float32", "HQ")
+        self.scores: np.ndarray | None = None  # smoothed; None while nobody speaks
+        self.label: str | None = None
+
+    def push(self, samples: np.ndarray) -> Segment:
+        """
+        Hear the next chunk.
+
+        Args:
+            samples: (samples,), (channels, samples) or (samples, channels), floats within -1 to 1 or integers of up
+                to 32 bits.
+
+        Returns:
+            The emotions now, with the time of the chunk since the beginning. Probabilities are smoothed, and the label
+            changes only when another emotion is clearly ahead.
+
+        Raises:
+            AudioError: an array of a wrong type or shape, NaN or infinite samples. The stream can go on after it.
+        """
+        chunk = checked_samples(to_mono(as_float(as_array(samples))), "the chunk")
+        start, self.seconds = self.seconds, self.seconds + len(chunk) / self.rate
+        self.window = np.concatenate([self.window, self.resampler.resample_chunk(chunk)])[-WINDOW_SAMPLES:]
+        if not self._speaks():
+            self.scores = self.label = None
+            return Segment.from_probabilities(self.backend.labels, None, start=start, end=self.seconds)
+        self._smooth(self.backend.probabilities([self.window])[0], self.seconds - start)
+        scores = dict(zip(self.backend.labels, self.scores.tolist(), strict=True))
+        return Segment(self.label, scores, speech=True, start=start, end=self.seconds)
+
+    def _speaks(self) -> bool:
+        """Whether there is speech enough in the end of the window."""
+        if len(self.window) == 0:  # the resampler gives nothing for the first few samples
+            return False
+        probabilities = speech_probabilities(self.window)
+        return speech_seconds(probabilities[-round(SPEECH_SECONDS / CHUNK_SECONDS) :]) >= MIN_SPEECH
+
+    def _smooth(self, probabilities: np.ndarray, duration: float) -> None:
+        """Take another answer, `duration` seconds after the last, into the mean; a clear one changes the label."""
+        if self.scores is None:
+            self.scores = probabilities
+        else:
+            self.scores = self.scores + (1 - math.exp(-duration / SMOOTHING_SECONDS)) * (probabilities - self.scores)
+        scores = dict(zip(self.backend.labels, self.scores, strict=True))
+        strongest = max(scores, key=scores.__getitem__)
+        if self.label is None or scores[strongest] > scores[self.label] + SWITCH_MARGIN:
+            self.label = strongest
+
+
+__all__ = ["EmotionStream"]
