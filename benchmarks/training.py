@@ -10,6 +10,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import soundfile
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from transformers import PrinterCallback
@@ -33,7 +34,6 @@ KERAS_ROUNDS = 5
 MEMORY_BAR = 4096 * 1.048576  # MB: 4 GiB
 TRAINED_CLIPS = 320
 FRAMES = 370, 35  # mean and deviation of RAVDESS
-HOP_SECONDS = 0.01
 
 QUIET = [f"training.{name}='no'" for name in ("eval_strategy", "save_strategy", "logging_strategy")] + [
     "training.disable_tqdm=true",
@@ -78,7 +78,7 @@ def decoding(recipe: Recipe, root: Path, clips: int | None) -> Outcome:
     started = time.perf_counter()
     dataset = analysed(dataset, recipe.feature_extractor())
     seconds = time.perf_counter() - started
-    duration = HOP_SECONDS * sum(dataset["length"][:])
+    duration = sum(soundfile.info(path).duration for path in dataset["path"][:])
     name = f"{len(dataset):,} clips of {', '.join(recipe.corpora)} decoded and analysed"
     return Outcome(name, "real time", seconds, duration, "s", DECODING_BAR, "faster")
 
