@@ -7,7 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+
+if TYPE_CHECKING:  # imported where they are needed: a command that needs neither starts at once
+    from datasets import Dataset
+
+    from train.checkpoint import Checkpoint
 
 EXAMPLES = """examples:
   python -m train download ravdess --corpora-root CORPORA
@@ -19,6 +25,8 @@ EXAMPLES = """examples:
   python -m train compare runs/ravdess_folds runs/ravdess_lstm
   python -m train explore ravdess CLIP --output runs/pictures
   python -m train evaluate ser_model/pretrained --corpora ravdess tess --output runs/evaluation
+  python -m train publish ser_model/pretrained --repo-id OWNER/NAME --revision v1.0 --dry-run
+  python -m train robustness ser_model/pretrained --corpora ravdess emodb --output runs/robustness
 """
 
 
@@ -48,7 +56,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    adders = (add_download, add_fit, add_crossvalidate, add_evaluate, add_compare, add_explore, add_recipes, add_card)
+    adders = (
+        add_download,
+        add_fit,
+        add_crossvalidate,
+        add_evaluate,
+        add_robustness,
+        add_compare,
+        add_explore,
+        add_recipes,
+        add_card,
+        add_publish,
+        add_publish_space,
+    )
     for add in adders:
         add(commands).add_argument("--traceback", action="store_true", help="show where an error came from")
     return parser.parse_args(arguments)
@@ -123,15 +143,23 @@ def add_evaluate(commands: argparse._SubParsersAction) -> argparse.ArgumentParse
     evaluate = commands.add_parser(
         "evaluate", help="test a checkpoint", description="Test a checkpoint on speakers that it never heard."
     )
-    evaluate.add_argument("model", metavar="MODEL", help="folder of a checkpoint, or its id on the Hub")
-    evaluate.add_argument("--corpora", nargs="+", required=True, metavar="NAME", help="corpora to test on")
-    evaluate.add_argument(
-        "--split", default="test", choices=("train", "validation", "test", "all"), help="(default: test)"
-    )
-    evaluate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the figures go")
-    add_corpora_root(evaluate)
+    add_tested(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     return evaluate
+
+
+def add_robustness(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`robustness` and its arguments."""
+    robustness = commands.add_parser(
+        "robustness",
+        help="test a checkpoint in noise, rooms and lines",
+        description="Test a checkpoint on speakers that it never heard, in white noise, babble and music of several "
+        "levels, over the telephone, in a room, at other levels, clipped, through codecs, and between silences; "
+        "write robustness.json and a figure.",
+    )
+    add_tested(robustness)
+    robustness.set_defaults(run=run_robustness)
+    return robustness
 
 
 def add_compare(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -197,6 +225,40 @@ def add_card(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     return card
 
 
+def add_publish(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`publish` and its arguments."""
+    publish = commands.add_parser(
+        "publish",
+        help="send a checkpoint to the Hub",
+        description="Send an evaluated checkpoint to the Hub, with its code, card and figures, in one commit; what is "
+        "there already is not sent again. The token is that of HF_TOKEN or of `hf auth login`.",
+    )
+    publish.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder with weights and metrics.json")
+    publish.add_argument("--revision", metavar="TAG", help="also mark the commit by a tag, such as v1.0")
+    add_repository(publish)
+    publish.set_defaults(run=run_publish)
+    return publish
+
+
+def add_publish_space(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`publish-space` and its arguments."""
+    publish = commands.add_parser(
+        "publish-space",
+        help="send the page to a Space",
+        description="Send the page and the shipped checkpoint to a Space of the Hub, in one commit.",
+    )
+    add_repository(publish)
+    publish.set_defaults(run=run_publish_space)
+    return publish
+
+
+def add_repository(command: argparse.ArgumentParser) -> None:
+    """Where on the Hub something goes."""
+    command.add_argument("--repo-id", required=True, metavar="OWNER/NAME", help="repository; made if it is not there")
+    command.add_argument("--private", action="store_true", help="for its owner's eyes only")
+    command.add_argument("--dry-run", action="store_true", help="list what would be sent, and send nothing")
+
+
 def add_recipe(command: argparse.ArgumentParser) -> None:
     """A recipe, and changes to it."""
     command.add_argument("recipe", metavar="RECIPE", help="name of a recipe in train/recipes, or a YAML file")
@@ -207,6 +269,17 @@ def add_recipe(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change the recipe: training.learning_rate=0.002",
     )
+
+
+def add_tested(command: argparse.ArgumentParser) -> None:
+    """A checkpoint, what it is tested on, and where the result goes."""
+    command.add_argument("model", metavar="MODEL", help="folder of a checkpoint, or its id on the Hub")
+    command.add_argument("--corpora", nargs="+", required=True, metavar="NAME", help="corpora to test on")
+    command.add_argument(
+        "--split", default="test", choices=("train", "validation", "test", "all"), help="(default: test)"
+    )
+    command.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the figures go")
+    add_corpora_root(command)
 
 
 def add_corpora_root(command: argparse.ArgumentParser) -> None:
@@ -274,18 +347,44 @@ def run_crossvalidate(options: argparse.Namespace) -> int:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Test a checkpoint."""
-    from train.checkpoint import load_checkpoint
-    from train.corpora import load_corpora, official_split
     from train.report import report
+
+    checkpoint, dataset = load_tested(options)
+    root = corpora_root(options, options.corpora)
+    report(checkpoint, split_of(dataset, options, checkpoint), options.output, split=options.split, corpora_root=root)
+    return 0
+
+
+def run_robustness(options: argparse.Namespace) -> int:
+    """Test a checkpoint under every condition."""
+    from train.robustness import robustness
+
+    checkpoint, dataset = load_tested(options)
+    chosen = split_of(dataset, options, checkpoint)
+    robustness(checkpoint, chosen, dataset, options.output, split=options.split)
+    return 0
+
+
+def load_tested(options: argparse.Namespace) -> tuple["Checkpoint", "Dataset"]:
+    """The checkpoint, and all utterances of the corpora that have its labels."""
+    from train.checkpoint import load_checkpoint
+    from train.corpora import load_corpora
 
     checkpoint = load_checkpoint(options.model)
     recipe, root = checkpoint.recipe, corpora_root(options, options.corpora)
-    dataset = load_corpora(options.corpora, root, labels=recipe.labels, label_map=recipe.label_map)
-    chosen = dataset if options.split == "all" else official_split(dataset)[options.split]
-    if not len(chosen):
+    return checkpoint, load_corpora(options.corpora, root, labels=recipe.labels, label_map=recipe.label_map)
+
+
+def split_of(dataset: "Dataset", options: argparse.Namespace, checkpoint: "Checkpoint") -> "Dataset":
+    """The part of a dataset to test on: the same that the checkpoint's own training made."""
+    from train.corpora import official_split
+
+    if options.split == "all":
+        return dataset
+    splits = official_split(dataset, seed=checkpoint.seed, fraction=checkpoint.recipe.validation_fraction)
+    if not len(splits[options.split]):
         raise ValueError(f"{', '.join(options.corpora)}: the split {options.split!r} has no clips; try --split all.")
-    report(checkpoint, chosen, options.output, split=options.split, corpora_root=root)
-    return 0
+    return splits[options.split]
 
 
 def run_compare(options: argparse.Namespace) -> int:
@@ -321,6 +420,28 @@ def run_card(options: argparse.Namespace) -> int:
     if options.readme:
         readme = render_readme(options.readme.read_text(), Path(options.model), options.benchmarks)
         options.readme.write_text(readme)
+    return 0
+
+
+def run_publish(options: argparse.Namespace) -> int:
+    """Send a checkpoint to the Hub, or list what would be sent."""
+    from train.publish import listing, model_files, publish
+
+    if options.dry_run:
+        print(listing(model_files(options.checkpoint, options.repo_id)))
+    else:
+        print(publish(options.checkpoint, options.repo_id, private=options.private, tag=options.revision))
+    return 0
+
+
+def run_publish_space(options: argparse.Namespace) -> int:
+    """Send the page to a Space, or list what would be sent."""
+    from train.publish import listing, publish_space, space_files
+
+    if options.dry_run:
+        print(listing(space_files()))
+    else:
+        print(publish_space(options.repo_id, private=options.private))
     return 0
 
 

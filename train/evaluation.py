@@ -53,8 +53,14 @@ def predict(
     scores = np.zeros((len(dataset), len(labels)), dtype=np.float32)
     for indices, pooled in pooled_batches(model, extractor, dataset, batch_size):
         scores[indices] = model.classifier(pooled).softmax(-1).cpu().numpy()
+    return prediction_table(dataset, scores)
+
+
+def prediction_table(dataset: Dataset, scores: np.ndarray) -> pd.DataFrame:
+    """What [`predict`] returns, of scores (clips, labels) in the order of the dataset's rows and labels."""
+    labels = dataset.features["label"].names
     table = dataset.select_columns(list(UTTERANCE_COLUMNS)).to_pandas()
-    table["label"] = [labels[index] for index in dataset["label"]]
+    table["label"] = [labels[index] for index in dataset["label"][:]]
     table["prediction"] = [labels[index] for index in scores.argmax(1)]
     return table.join(pd.DataFrame(scores, columns=[f"score_{label}" for label in labels]))
 

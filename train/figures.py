@@ -24,6 +24,7 @@ BLUE, ORANGE, GREY, LIGHT_GREY = "#0072B2", "#D55E00", "#767676", "#dddddd"  # o
 OUTLINE = "#333333"  # keeps light colours apart from the paper
 SEX_COLOURS = {"female": ORANGE, "male": BLUE, "unknown": GREY}
 SEX_HATCHES = {"female": "", "male": "///", "unknown": ""}
+NOISE_STYLES = ((BLUE, "o-"), (ORANGE, "s--"), (OUTLINE, "^:"))
 EMOTION_MARKERS = dict(zip(EMOTION_COLOURS, "oDsP^Xv*", strict=True))  # a second cue beside the colour
 DOTS_PER_INCH = 200
 WIDTH = 7.0  # inches: two columns of a paper
@@ -319,6 +320,50 @@ def emotion_handles(labels: Sequence[str]) -> list[Line2D]:
         )
         for label, marker in zip(*markers_of(labels), strict=True)
     ]
+
+
+def save_robustness(panels: Mapping[str, Mapping[str, Any]], levels: Sequence[str], path: Path, title: str) -> None:
+    """Draw the UAR in noise of several levels and under other conditions, a row for each corpus.
+
+    Args:
+        panels: name of a corpus -> `clean`, its UAR; `noises`, noise -> UAR at each level; `conditions`,
+            condition -> UAR.
+        levels: names of the levels of noise, none first.
+        path: PNG file.
+        title: what was measured, by which protocol.
+    """
+    height = 0.7 + 2.1 * len(panels)
+    figure, rows = plt.subplots(len(panels), 2, figsize=(WIDTH, height), squeeze=False, sharex="col")
+    for (left, right), (corpus, panel) in zip(rows, panels.items(), strict=True):
+        draw_noises(left, panel["noises"], levels)
+        draw_conditions(right, panel["conditions"], panel["clean"])
+        left.set_title(corpus)
+    rows[0][0].legend(loc="lower left")
+    rows[-1][0].set_xlabel("signal-to-noise ratio in dB")
+    rows[-1][1].set_xlabel("UAR in %, and its difference to clean (dashed)")
+    add_title(figure, title)
+    save(figure, path)
+
+
+def draw_noises(axes: plt.Axes, noises: Mapping[str, Sequence[float]], levels: Sequence[str]) -> None:
+    """UAR at each level, a line for each noise."""
+    for (noise, uars), (colour, line) in zip(noises.items(), NOISE_STYLES, strict=True):
+        axes.plot(levels, 100 * np.array(uars), line, color=colour, markersize=4, linewidth=1.2, label=noise)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("UAR in %")
+    axes.grid(axis="y")
+
+
+def draw_conditions(axes: plt.Axes, uars: Mapping[str, float], clean: float) -> None:
+    """A bar for each condition, with its difference to the clean clips."""
+    bars = axes.barh(list(uars), [100 * uar for uar in uars.values()], height=0.7, color=BLUE, alpha=0.45)
+    texts = [f"{100 * uar:.1f} ({100 * (uar - clean):+.1f})" for uar in uars.values()]
+    axes.bar_label(bars, texts, label_type="center", fontsize=7)
+    axes.axvline(100 * clean, color="black", linewidth=0.9, linestyle="--")
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(0, 100)
+    axes.grid(axis="x")
 
 
 def add_title(figure: plt.Figure, title: str) -> None:

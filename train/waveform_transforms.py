@@ -2,6 +2,8 @@
 
 import io
 import random
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -19,9 +21,11 @@ SHORTEST_DECAY_S = 0.1
 DIRECT_TO_REVERBERANT_DB = (-3.0, 15.0)  # how far the speaker is from the microphone
 
 # Codecs that libsndfile brings along, each with the range of its compression level, here 25 to 7 kbit/s of speech.
+MP3 = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "AVERAGE"}
+OPUS = {"format": "OGG", "subtype": "OPUS"}
 CODECS = (
-    ({"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "AVERAGE"}, (0.8, 0.98)),
-    ({"format": "OGG", "subtype": "OPUS"}, (0.85, 0.99)),
+    (MP3, (0.8, 0.98)),
+    (OPUS, (0.85, 0.99)),
     ({"format": "WAV", "subtype": "ULAW"}, None),
 )
 
@@ -67,11 +71,26 @@ class Reverberation(BaseWaveformTransform):
             self.parameters["direct_to_reverberant_db"] = random.uniform(*DIRECT_TO_REVERBERANT_DB)
 
     def apply(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
-        """Reverberant copy of the samples, of the same length; the direct sound keeps its level."""
-        times = np.arange(1, round(self.parameters["decay_s"] * sample_rate)) / sample_rate
-        tail = np.random.standard_normal(len(times)) * 10 ** (-3 * times / self.parameters["decay_s"])
-        tail *= 10 ** (-self.parameters["direct_to_reverberant_db"] / 20) / np.linalg.norm(tail)
-        return (samples + fftconvolve(samples, np.concatenate([[0.0], tail]))[: len(samples)]).astype(np.float32)
+        """Reverberant copy of the samples."""
+        room = self.parameters["decay_s"], self.parameters["direct_to_reverberant_db"]
+        return reverberant(samples, sample_rate, *room)
+
+
+def reverberant(
+    samples: np.ndarray, sampling_rate: int, decay_s: float, direct_to_reverberant_db: float
+) -> np.ndarray:
+    """Copy of the samples in such a room, of the same length; the direct sound keeps its level.
+
+    Args:
+        samples: (samples,).
+        sampling_rate: in Hz.
+        decay_s: time in which the room's sound decays by 60 dB, in seconds.
+        direct_to_reverberant_db: energy of the direct sound relative to that of the room, in dB.
+    """
+    times = np.arange(1, round(decay_s * sampling_rate)) / sampling_rate
+    tail = np.random.standard_normal(len(times)) * 10 ** (-3 * times / decay_s)
+    tail *= 10 ** (-direct_to_reverberant_db / 20) / np.linalg.norm(tail)
+    return (samples + fftconvolve(samples, np.concatenate([[0.0], tail]))[: len(samples)]).astype(np.float32)
 
 
 class Codec(BaseWaveformTransform):
@@ -85,11 +104,22 @@ class Codec(BaseWaveformTransform):
             self.parameters["settings"] = settings | ({"compression_level": random.uniform(*levels)} if levels else {})
 
     def apply(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
-        """Decoded copy, of the same length. Samples beyond full scale are scaled down for the codec."""
-        scale = max(1.0, float(np.abs(samples).max()))
-        content = io.BytesIO()
-        with soundfile.SoundFile(content, "w", sample_rate, 1, **self.parameters["settings"]) as file:
-            file.write(samples / scale)
-        content.seek(0)
-        decoded = soundfile.read(content, dtype="float32")[0][: len(samples)]
-        return np.pad(decoded, (0, len(samples) - len(decoded))) * np.float32(scale)
+        """Decoded copy of the samples."""
+        return transcoded(samples, sample_rate, self.parameters["settings"])
+
+
+def transcoded(samples: np.ndarray, sampling_rate: int, settings: Mapping[str, Any]) -> np.ndarray:
+    """Encoded and decoded copy, of the same length. Samples beyond full scale are scaled down for the codec.
+
+    Args:
+        samples: float32 (samples,).
+        sampling_rate: in Hz.
+        settings: of `soundfile.SoundFile`: format, subtype, compression_level.
+    """
+    scale = max(1.0, float(np.abs(samples).max()))
+    content = io.BytesIO()
+    with soundfile.SoundFile(content, "w", sampling_rate, 1, **settings) as file:
+        file.write(samples / scale)
+    content.seek(0)
+    decoded = soundfile.read(content, dtype="float32")[0][: len(samples)]
+    return np.pad(decoded, (0, len(samples) - len(decoded))) * np.float32(scale)

@@ -10,11 +10,10 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, recall_score
 
-from ser_model import SERForAudioClassification
 from ser_model.audio_io import load_audio
 from tests.train.generated_corpora import make_corpus
-from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN, Checkpoint
-from train.corpora import COMMON_LABELS, load_corpora
+from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
+from train.corpora import load_corpora
 from train.evaluation import (
     bootstrap_interval,
     figures_of,
@@ -231,18 +230,8 @@ def corpora(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recipe() -> Recipe:
-    labels = [label for label in COMMON_LABELS if label != "calm"]
-    network = {"lstm_sizes": [8], "lstm_bidirectional": True, "pooling": "attention", "dense_sizes": [6]}
-    return Recipe("tiny", "A tiny one.", ["savee"], labels, features={"n_mfcc": 13}, network=network)
-
-
-@pytest.fixture(scope="module")
-def tiny(recipe) -> Checkpoint:
-    torch.manual_seed(1)
-    model = SERForAudioClassification(recipe.config()).eval()
-    model.ser.set_feature_statistics(torch.zeros(13), torch.full((13,), 20.0))
-    return Checkpoint(model, recipe.feature_extractor(), recipe, 0, frozenset({"savee-DC", "savee-JE"}))
+def recipe(tiny) -> Recipe:
+    return tiny.recipe
 
 
 def test_predictions_are_those_of_each_clip_alone(corpora, recipe, tiny):
