@@ -16,6 +16,7 @@ from train.report import METRICS_FILE
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
 MODEL_NAME = "speech-emotion-lstm"
+SHIPPED = "ser_model/pretrained"
 LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the training corpora ask for and a model can follow
 UNITS = {
     "faster": "times faster (at least {bar:g})",
@@ -26,27 +27,31 @@ UNITS = {
 TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speech")
 
 
-def render_model_card(checkpoint: Path, model_id: str = MODEL_NAME) -> ModelCard:
+def render_model_card(
+    checkpoint: Path, model_id: str = MODEL_NAME, *, files_at: str = f"{SHIPPED}/", figures: Sequence[str] = ()
+) -> ModelCard:
     """
     The card of a checkpoint.
 
     Args:
         checkpoint: folder with config.json, recipe.json, metrics.json and the weights.
         model_id: how the examples call the model.
+        files_at: where the card's links find the checkpoint's files; "" beside the card.
+        figures: pictures to show, as the card's links find them.
 
     Raises:
         FileNotFoundError: the checkpoint was never evaluated: it has no metrics.json.
     """
-    metrics_path = checkpoint / METRICS_FILE
-    if not metrics_path.is_file():
-        raise FileNotFoundError(f"{checkpoint} has no {METRICS_FILE}: run `python -m train evaluate` on it first.")
-    metrics = json.loads(metrics_path.read_text())
+    check_evaluated(checkpoint)
+    metrics = json.loads((checkpoint / METRICS_FILE).read_text())
     recipe = json.loads((checkpoint / RECIPE_FILE).read_text())
     config = SERConfig.from_pretrained(checkpoint)
     return ModelCard.from_template(
         card_data(metrics, recipe),
         template_path=str(TEMPLATE),
         model_id=model_id,
+        files_at=files_at,
+        figures=figures,
         parameters=f"{metrics['parameters']:,}",
         megabytes=f"{(checkpoint / 'model.safetensors').stat().st_size / 1e6:.1f}",
         architecture=describe_architecture(config),
@@ -66,6 +71,15 @@ def render_model_card(checkpoint: Path, model_id: str = MODEL_NAME) -> ModelCard
         seed=recipe["seed"],
         languages=", ".join(sorted({CORPORA[name].language for name in recipe["corpora"]})),
     )
+
+
+def check_evaluated(checkpoint: Path) -> None:
+    """Raise FileNotFoundError for a checkpoint that nobody has measured."""
+    if not (checkpoint / METRICS_FILE).is_file():
+        raise FileNotFoundError(
+            f"{checkpoint} has no {METRICS_FILE}: measure it first, with `python -m train evaluate {checkpoint} "
+            f"--corpora ... --output DIR`, and copy {METRICS_FILE} from there."
+        )
 
 
 def card_data(metrics: Mapping[str, Any], recipe: Mapping[str, Any]) -> ModelCardData:

@@ -128,18 +128,13 @@ def write_metrics(result: Mapping[str, Any], output: Path) -> None:
 
 def draw_results(result: Mapping[str, Any], predictions: pd.DataFrame, output: Path, tested: str) -> None:
     """Draw confusions, speakers and reliability for each corpus."""
+    draw_confusions(result, output, tested)
     labels, seeds = result["labels"], len(result.get("seeds", "0"))
     unit = "clips" if seeds == 1 else f"clips × {seeds} seeds"
     for name, figures in result["corpora"].items():
         rows = predictions[predictions["corpus"] == name]
         sexes = dict(zip(rows["speaker"], rows["sex"], strict=True))
-        title = f"{result['recipe']['name']} on {corpus_title(name)}, {tested} ({result['protocol']})"
-        save_confusion_matrix(
-            figures["confusion_matrix"],
-            labels,
-            output / f"confusion_matrix_{name}.png",
-            f"{title}: UAR {uar_text(figures)} %",
-        )
+        title = figure_title(result, name, tested)
         save_speaker_bars(
             figures["uar_by_speaker"], sexes, output / f"speakers_{name}.png", title, chance=1 / len(labels)
         )
@@ -150,6 +145,22 @@ def draw_results(result: Mapping[str, Any], predictions: pd.DataFrame, output: P
             title,
             unit=unit,
         )
+
+
+def draw_confusions(result: Mapping[str, Any], output: Path, tested: str) -> None:
+    """Draw the confusions for each corpus; the content of metrics.json is all that this needs."""
+    for name, figures in result["corpora"].items():
+        save_confusion_matrix(
+            figures["confusion_matrix"],
+            result["labels"],
+            output / f"confusion_matrix_{name}.png",
+            f"{figure_title(result, name, tested)}: UAR {uar_text(figures)} %",
+        )
+
+
+def figure_title(result: Mapping[str, Any], corpus: str, tested: str) -> str:
+    """What a figure shows: the system, the corpus, and how it was tested."""
+    return f"{result['recipe']['name']} on {corpus_title(corpus)}, {tested} ({result['protocol']})"
 
 
 def corpus_title(name: str) -> str:
