@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   python -m train evaluate ser_model/pretrained --corpora ravdess tess --output runs/evaluation
   python -m train publish ser_model/pretrained --repo-id OWNER/NAME --revision v1.0 --dry-run
   python -m train robustness ser_model/pretrained --corpora ravdess emodb --output runs/robustness
+  python -m train adaptation ser_model/pretrained --corpora ravdess --output runs/adaptation
 """
 
 
@@ -62,6 +63,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         add_crossvalidate,
         add_evaluate,
         add_robustness,
+        add_adaptation,
         add_compare,
         add_explore,
         add_recipes,
@@ -160,6 +162,22 @@ def add_robustness(commands: argparse._SubParsersAction) -> argparse.ArgumentPar
     add_tested(robustness)
     robustness.set_defaults(run=run_robustness)
     return robustness
+
+
+def add_adaptation(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`adaptation` and its arguments."""
+    adaptation = commands.add_parser(
+        "adaptation",
+        help="what adapting a checkpoint to a voice is worth",
+        description="Adapt to each tested speaker by some unlabelled clips, as EmotionRecognizer.adapt does, and test "
+        "on the others, many times over; write adaptation.json. This is another task than that of `evaluate`: its "
+        "figures are speaker-adapted.",
+    )
+    adaptation.add_argument("--clips", type=int, default=10, metavar="N", help="of each speaker (default: 10)")
+    adaptation.add_argument("--draws", type=int, default=200, metavar="N", help="of these clips (default: 200)")
+    add_tested(adaptation)
+    adaptation.set_defaults(run=run_adaptation)
+    return adaptation
 
 
 def add_compare(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -362,6 +380,16 @@ def run_robustness(options: argparse.Namespace) -> int:
     checkpoint, dataset = load_tested(options)
     chosen = split_of(dataset, options, checkpoint)
     robustness(checkpoint, chosen, dataset, options.output, split=options.split)
+    return 0
+
+
+def run_adaptation(options: argparse.Namespace) -> int:
+    """Test a checkpoint that adapts to each speaker."""
+    from train.adaptation import adaptation
+
+    checkpoint, dataset = load_tested(options)
+    chosen = split_of(dataset, options, checkpoint)
+    adaptation(checkpoint, chosen, options.output, clips=options.clips, draws=options.draws, split=options.split)
     return 0
 
 

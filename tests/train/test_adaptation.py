@@ -1,0 +1,98 @@
+"""Adapting to voices as it is measured: what is drawn, what is tested, and that a biased voice gains by it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ser_model.adaptation import corrected, voice_correction
+from tests.train.generated_corpora import make_corpus
+from train.__main__ import main
+from train.adaptation import adapt_and_test, at_random, figures_of_draws, of_one_emotion
+from train.checkpoint import save_checkpoint
+
+
+LABELS = ["angry", "happy", "sad"]
+
+
+def voices(bias: float, clips: int = 60, speakers: int = 4) -> pd.DataFrame:
+    """Predictions of speakers of whom each sounds too much like one of the labels, by `bias`."""
+    random = np.random.default_rng(0)
+    tables = []
+    for speaker in range(speakers):
+        truth = random.integers(len(LABELS), size=clips)
+        logits = random.standard_normal((clips, len(LABELS))) + 1.5 * np.eye(len(LABELS))[truth]
+        logits[:, speaker % len(LABELS)] += bias
+        scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        table = pd.DataFrame(scores, columns=[f"score_{label}" for label in LABELS])
+        tables.append(table.assign(speaker=f"a-{speaker}", label=[LABELS[index] for index in truth]))
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_what_is_drawn():
+    targets = np.repeat([0, 1, 2], (20, 20, 4))
+    random = np.random.default_rng(0)
+    drawn = [at_random(10)(targets, random) for _ in range(20)]
+    assert all(len(set(places)) == 10 for places in drawn)
+    assert len({tuple(sorted(places)) for places in drawn}) == 20
+    alike = [of_one_emotion(10)(targets, random) for _ in range(40)]
+    assert all(len(set(targets[places])) == 1 for places in alike)
+    assert {(targets[places[0]], len(set(places))) for places in alike} == {(0, 10), (1, 10), (2, 2)}
+
+
+def test_drawn_clips_are_not_tested():
+    random = np.random.default_rng(0)
+    scores, targets = random.dirichlet([1, 1, 1], 8), np.arange(8) % 3
+    kept, plain, adapted = adapt_and_test(scores, targets, np.array([1, 4]))
+    assert kept.tolist() == [0, 2, 0, 2, 0, 1]
+    np.testing.assert_array_equal(plain, scores[[0, 2, 3, 5, 6, 7]])
+    np.testing.assert_allclose(adapted, corrected(plain, voice_correction(scores[[1, 4]])))
+
+
+@pytest.mark.parametrize("choose", [at_random(10), of_one_emotion(10)])
+def test_voices_that_sound_like_one_emotion_gain(choose):
+    figures = figures_of_draws(voices(bias=1.5), LABELS, choose, draws=20)
+    low, high = figures["difference_interval"]
+    assert 0.02 < low < figures["difference"] < high
+    assert figures["difference"] == pytest.approx(figures["uar_adapted"] - figures["uar"])
+    assert figures["share_of_draws_that_lost"] == 0
+    assert figures["calibration_error_adapted"] < figures["calibration_error"]
+
+
+def test_voices_without_a_bias_lose_next_to_nothing():
+    figures = figures_of_draws(voices(bias=0.0), LABELS, at_random(10), draws=20)
+    assert abs(figures["difference"]) < 0.02
+    assert figures_of_draws(voices(bias=0.0), LABELS, at_random(10), draws=20) == figures
+
+
+def run(tiny, tmp_path: Path, *more: str) -> int:
+    make_corpus("savee", tmp_path, clips_per_label=2)
+    save_checkpoint(tiny, tmp_path / "model")
+    options = ["--corpora", "savee", "--corpora-root", str(tmp_path), "--output", str(tmp_path / "output")]
+    return main(["adaptation", str(tmp_path / "model"), *options, *more])
+
+
+def test_the_command(tiny, tmp_path, capsys):
+    assert run(tiny, tmp_path, "--clips", "5", "--draws", "3") == 0
+    result = json.loads((tmp_path / "output" / "adaptation.json").read_text())
+    assert result["protocol"] == "speaker-disjoint, speaker-adapted"
+    assert (result["adapted_with"], result["draws"]) == (5, 3)
+    savee = result["corpora"]["savee"]
+    assert (savee["clips"], savee["speakers"]) == (14, 1)
+    for name in ("random clips", "clips of one emotion"):
+        assert 0 <= savee[name]["uar_adapted"] <= 1
+    assert "test split, speaker-disjoint, speaker-adapted: 5 clips of each speaker, 3 draws" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--clips", "14"], "savee-KL has 14 clips; to adapt with 14"),
+        (["--clips", "0"], "clips and draws must be at least 1, got 0 and 200"),
+    ],
+)
+def test_what_is_refused(tiny, tmp_path, capsys, options, message):
+    assert run(tiny, tmp_path, *options) == 1
+    assert message in capsys.readouterr().err
