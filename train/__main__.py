@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # imported where they are needed: a command that needs neithe
     from datasets import Dataset
 
     from train.checkpoint import Checkpoint
+    from train.recipe import Recipe
 
 EXAMPLES = """examples:
   python -m train download ravdess --corpora-root CORPORA
@@ -28,6 +29,24 @@ EXAMPLES = """examples:
   python -m train publish ser_model/pretrained --repo-id OWNER/NAME --revision v1.0 --dry-run
   python -m train robustness ser_model/pretrained --corpora ravdess emodb --output runs/robustness
   python -m train adaptation ser_model/pretrained --corpora ravdess --output runs/adaptation
+"""
+
+PROTOCOLS_HELP = """protocols, of train/corpora/splits.py:
+  ravdess, ased, crema_d   five speaker folds
+  tess                     train on one actress, test on the other
+  emodb, savee             leave one speaker out; emodb-pairs leaves out two
+  iemocap                  leave one session out, four labels
+  speakers                 five speaker folds of every corpus of the recipe
+  cross-corpus             leave one corpus of the recipe out, with the labels that all of them have
+  random                   a random split: speakers are seen in training
+
+A protocol of one corpus tests that corpus alone. The recipe's other corpora train along in every fold with all their
+speakers, and give validation speakers; --set corpora and --set labels say with what it is trained:
+  python -m train crossvalidate ser_lstm --protocol tess --output runs/tess
+  python -m train crossvalidate ser_lstm --protocol emodb --set "corpora=[emodb, ravdess]" \\
+    --set "labels=[angry, boredom, disgust, fearful, happy, neutral, sad]" \\
+    --set "label_map={calm: neutral, surprised: null}" --output runs/emodb
+  python -m train crossvalidate ser_lstm --protocol cross-corpus --seeds 0 1 2 --output runs/cross_corpus
 """
 
 
@@ -124,9 +143,11 @@ def add_crossvalidate(commands: argparse._SubParsersAction) -> argparse.Argument
         help="train and test a recipe on every fold of a protocol",
         description="Train and test a recipe on every fold of a protocol, with several seeds. Started again after an "
         "interruption, it goes on where it was.",
+        epilog=PROTOCOLS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_recipe(crossvalidate)
-    crossvalidate.add_argument("--protocol", required=True, metavar="NAME", help="of train/corpora/splits.py: ravdess")
+    crossvalidate.add_argument("--protocol", required=True, metavar="NAME", help="ravdess, tess, ...; see below")
     crossvalidate.add_argument(
         "--seeds", type=int, nargs="+", default=[0], metavar="N", help="one training for each (default: 0)"
     )
@@ -336,8 +357,17 @@ def run_fit(options: argparse.Namespace) -> int:
         return 0
     if len(splits["test"]):
         report(checkpoint, splits["test"], options.output, split="test", corpora_root=root)
+    if recipe.training.get("push_to_hub"):
+        push(options.output, recipe)
     print(f"The checkpoint is in {options.output}; try it: python -m ser_model CLIP --model {options.output}")
     return 0
+
+
+def push(output: Path, recipe: "Recipe") -> None:
+    """Send the checkpoint of a training to where its recipe says."""
+    from train.publish import publish
+
+    print(publish(output, recipe.training["hub_model_id"], private=bool(recipe.training.get("hub_private_repo"))))
 
 
 def is_first_process() -> bool:

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Sampler, Subset
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
 from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+from transformers.trainer import TRAINING_ARGS_NAME
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.modeling_ser import SERForAudioClassification
@@ -73,6 +74,7 @@ TRAINING_DEFAULTS = {
     "label_names": ["labels"],
     "report_to": "none",
     "restore_callback_states_from_checkpoint": True,  # so that early stopping counts on
+    "hub_strategy": "end",
     "ddp_timeout": 12 * 3600,  # seconds that other processes wait for the one that decodes
     "use_cpu": not torch.accelerator.is_available(),  # or the processes of torchrun would not know one another
     "dataloader_pin_memory": torch.accelerator.is_available(),
@@ -102,6 +104,11 @@ class SERTrainer(Trainer):
         outputs = model(inputs["input_features"], inputs["attention_mask"])
         loss = batch_loss(outputs.logits, inputs, self.args.label_smoothing_factor if model.training else 0.0)
         return (loss, outputs) if return_outputs else loss
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """Without the pickle of the arguments, which a push would send to the Hub: recipe.json tells the same."""
+        super()._save(output_dir, state_dict)
+        Path(output_dir or self.args.output_dir, TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
     def _get_train_sampler(self, train_dataset: torch.utils.data.Dataset | None = None) -> Sampler | None:
         rows = self.train_dataset if train_dataset is None else train_dataset
@@ -258,6 +265,7 @@ def first_process_ahead(recipe: Recipe) -> AbstractContextManager:
 def training_arguments(recipe: Recipe, output: Path = Path(), seed: int = 0) -> TrainingArguments:
     """The recipe's arguments of the Trainer, over our defaults."""
     check_tracking(recipe)
+    check_push(recipe)
     best = {"load_best_model_at_end": recipe.early_stopping_patience > 0, "metric_for_best_model": "uar"}
     # Absolute, because checkpoints name one another, and a run may be resumed from another folder.
     folder = os.path.abspath(output / TRAINER_FOLDER)
@@ -284,6 +292,17 @@ def check_tracking(recipe: Recipe) -> None:
             raise RecipeError(f"training.report_to: there is no tracker {name!r}; there are none, all, {known}.")
         if name not in get_available_reporting_integrations():
             raise RecipeError(f"training.report_to: {name} is not installed; try `pip install {name}`.")
+
+
+def check_push(recipe: Recipe) -> None:
+    """Raise RecipeError where a push to the Hub would fail after the training, or send what nobody should have."""
+    asked = recipe.training
+    if asked.get("hub_token"):
+        raise RecipeError("training.hub_token would be stored with the checkpoint, for all to read; set HF_TOKEN.")
+    if asked.get("push_to_hub") and not asked.get("hub_model_id"):
+        raise RecipeError("training.push_to_hub needs to know where to: give training.hub_model_id=OWNER/NAME.")
+    if asked.get("hub_strategy", "end") != "end":
+        raise RecipeError("training.hub_strategy can only be end: the others send the Trainer's pickles to the Hub.")
 
 
 def prepare_folder(folder: Path, recipe: Recipe, seed: int, resume: bool) -> Path | None:

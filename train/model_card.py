@@ -9,15 +9,21 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ser_model.configuration_ser import SERConfig
+from ser_model.recognizer import PRETRAINED
 from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT
 from train.corpora import CORPORA
-from train.report import METRICS_FILE
+from train.corpora.audio_tables import parse_address
+from train.report import METRICS_FILE, corpus_title, interval_text
+from train.robustness import ROBUSTNESS_FILE
 
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
 MODEL_NAME = "speech-emotion-lstm"
 SHIPPED = "ser_model/pretrained"
-LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the training corpora ask for and a model can follow
+LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the known corpora ask for and a model can follow
+OTHER_LICENCE = "other"  # of a model that heard a corpus whose licence nobody told us
+SELECTION = "; of two trainings the shipped one was picked with their figures known"
+METRICS = {"uar": ("recall", "UAR (%)"), "accuracy": ("accuracy", "Accuracy (%)"), "macro_f1": ("f1", "Macro F1 (%)")}
 UNITS = {
     "faster": "times faster (at least {bar:g})",
     "ratio": "times as long (at most {bar:g})",
@@ -45,31 +51,39 @@ def render_model_card(
     check_evaluated(checkpoint)
     metrics = json.loads((checkpoint / METRICS_FILE).read_text())
     recipe = json.loads((checkpoint / RECIPE_FILE).read_text())
-    config = SERConfig.from_pretrained(checkpoint)
     return ModelCard.from_template(
-        card_data(metrics, recipe),
+        card_data(metrics, recipe, model_id.rpartition("/")[2]),
         template_path=str(TEMPLATE),
         model_id=model_id,
+        model_name=model_id.rpartition("/")[2],
         files_at=files_at,
         figures=figures,
         parameters=f"{metrics['parameters']:,}",
         megabytes=f"{(checkpoint / 'model.safetensors').stat().st_size / 1e6:.1f}",
-        architecture=describe_architecture(config),
+        architecture=describe_architecture(SERConfig.from_pretrained(checkpoint)),
         labels=", ".join(metrics["labels"]),
         chance=percent(1 / len(metrics["labels"])),
-        protocol_sentence=protocol_sentence(metrics),
+        protocol_sentence=protocol_sentence(metrics, SELECTION if checkpoint.resolve() == PRETRAINED else ""),
         results_table=results_table(metrics),
         recall_table=recall_table(metrics),
         sex_table=sex_table(metrics),
+        language_table=language_table(metrics),
+        worst_speaker=percent(metrics["uar_by_speaker"][metrics["worst_speaker"]]),
+        best_speaker=percent(metrics["uar_by_speaker"][metrics["best_speaker"]]),
+        noise_table=noise_table(checkpoint),
         calibration_error=percent(metrics["calibration_error"]),
         brier_score=f"{metrics['brier_score']:.2f}",
         temperature=f"{metrics['temperature']:.2f}",
         command=metrics["command"],
-        training_sentence=training_sentence(recipe),
+        versions=", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
+        training_sentence=training_sentence(metrics, recipe),
         corpora_table=corpora_table(recipe["corpora"]),
+        corpora=recipe["corpora"],
+        titles=", ".join(map(training_title, recipe["corpora"])),
         recipe_name=recipe["name"],
         seed=recipe["seed"],
-        languages=", ".join(sorted({CORPORA[name].language for name in recipe["corpora"]})),
+        languages=", ".join(languages(metrics, recipe)),
+        licence=licence(recipe["corpora"]),
     )
 
 
@@ -82,32 +96,52 @@ def check_evaluated(checkpoint: Path) -> None:
         )
 
 
-def card_data(metrics: Mapping[str, Any], recipe: Mapping[str, Any]) -> ModelCardData:
+def card_data(metrics: Mapping[str, Any], recipe: Mapping[str, Any], model_name: str = MODEL_NAME) -> ModelCardData:
     """The Hub's own fields, with one result for each corpus and figure."""
     results = [
         EvalResult(
             task_type="audio-classification",
             task_name="Speech emotion recognition",
             dataset_type=name,
-            dataset_name=f"{CORPORA[name].title}, {figures['speakers']} {metrics['protocol']} speakers",
+            dataset_name=f"{corpus_title(name)}, {figures['clips']} clips of {figures['speakers']} speakers",
+            dataset_config=metrics["protocol"],
             dataset_split=metrics["split"],
             metric_type=metric,
             metric_name=metric_name,
             metric_value=round(100 * figures[key], 1),
         )
         for name, figures in metrics["corpora"].items()
-        for metric, metric_name, key in (("recall", "UAR (%)", "uar"), ("accuracy", "Accuracy (%)", "accuracy"))
+        for key, (metric, metric_name) in METRICS.items()
     ]
     return ModelCardData(
-        language=sorted({CORPORA[name].language for name in recipe["corpora"]}),
-        license=LICENCE,
+        language=languages(metrics, recipe) or None,
+        license=licence(recipe["corpora"]),
         library_name="transformers",
         pipeline_tag="audio-classification",
         tags=list(TAGS),
-        metrics=["recall", "accuracy"],
-        model_name=MODEL_NAME,
+        datasets=[name for name in map(dataset_id, recipe["corpora"]) if name],
+        metrics=[metric for metric, _ in METRICS.values()],
+        model_name=model_name,
         eval_results=results,
     )
+
+
+def languages(metrics: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:
+    """Codes of the languages that it was trained or tested on, as far as they are known."""
+    trained = {CORPORA[name].language for name in recipe["corpora"] if name in CORPORA}
+    return sorted((trained | set(metrics["uar_by_language"])) - {"unknown"})
+
+
+def licence(corpora: Sequence[str]) -> str:
+    """The Hub's code for the licence of the weights."""
+    return LICENCE if set(corpora) <= set(CORPORA) else OTHER_LICENCE
+
+
+def dataset_id(corpus: str) -> str | None:
+    """How the Hub names a training corpus; None for one that lies on somebody's disk."""
+    if corpus in CORPORA:
+        return corpus
+    return parse_address(corpus, Path()).place if corpus.startswith("hub:") else None
 
 
 def describe_architecture(config: SERConfig) -> str:
@@ -125,35 +159,41 @@ def describe_architecture(config: SERConfig) -> str:
     return ", ".join(parts)
 
 
-def protocol_sentence(metrics: Mapping[str, Any]) -> str:
-    """Who was tested, and whether the model had heard them."""
+def protocol_sentence(metrics: Mapping[str, Any], selection: str = "") -> str:
+    """Who was tested, and whether the model had heard them, or was chosen on them."""
     unseen = (
-        "None of them was heard in training; of two trainings the shipped one was picked with their figures known."
+        f"None of them was heard in training{selection}."
         if metrics["protocol"] == SPEAKER_DISJOINT
         else "**These speakers were also heard in training; on new voices it does worse.**"
     )
     return f"Measured on {metrics['clips']:,} clips of {metrics['speakers']} speakers, one seed. {unseen}"
 
 
-def training_sentence(recipe: Mapping[str, Any]) -> str:
+def training_sentence(metrics: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     """What it was trained on."""
-    titles = ", ".join(CORPORA[name].title for name in recipe["corpora"])
+    titles = ", ".join(map(training_title, recipe["corpora"]))
+    without = ", without the speakers tested above" if metrics["protocol"] == SPEAKER_DISJOINT else ""
     merged = [f"“{source}” counts as {target}" for source, target in recipe["label_map"].items() if target]
     dropped = [f"“{source}” is left out" for source, target in recipe["label_map"].items() if target is None]
     notes = "; ".join(merged + dropped)
-    return f"Trained on {titles}, without the speakers tested above" + (f"; {notes}." if notes else ".")
+    return f"Trained on {titles}{without}" + (f"; {notes}." if notes else ".")
+
+
+def training_title(corpus: str) -> str:
+    """Name of a training corpus for people; of one that lies on somebody's disk only the last part of its path."""
+    return dataset_id(corpus) or Path(corpus).name if corpus not in CORPORA else CORPORA[corpus].title
 
 
 def results_table(metrics: Mapping[str, Any]) -> str:
     """UAR and accuracy for each corpus."""
     rows = [
         [
-            CORPORA[name].title,
-            CORPORA[name].language,
+            corpus_title(name),
+            CORPORA[name].language if name in CORPORA else "–",
             figures["clips"],
             figures["speakers"],
             percent(figures["uar"]),
-            " – ".join(percent(value) for value in figures["uar_interval"]) if figures["uar_interval"] else "–",
+            interval_text(figures),
             percent(figures["accuracy"]),
         ]
         for name, figures in metrics["corpora"].items()
@@ -164,7 +204,7 @@ def results_table(metrics: Mapping[str, Any]) -> str:
 def recall_table(metrics: Mapping[str, Any]) -> str:
     """Recall of each emotion for each corpus."""
     rows = [
-        [CORPORA[name].title, *(percent(figures["recall"].get(label)) for label in metrics["labels"])]
+        [corpus_title(name), *(percent(figures["recall"].get(label)) for label in metrics["labels"])]
         for name, figures in metrics["corpora"].items()
     ]
     return table(["corpus", *metrics["labels"]], rows)
@@ -176,26 +216,52 @@ def sex_table(metrics: Mapping[str, Any]) -> str:
         name: figures["uar_by_sex"] for name, figures in metrics["corpora"].items() if len(figures["uar_by_sex"]) > 1
     }
     rows = [
-        [CORPORA[name].title, percent(uars.get("female")), percent(uars.get("male"))] for name, uars in both.items()
+        [corpus_title(name), percent(uars.get("female")), percent(uars.get("male"))] for name, uars in both.items()
     ]
     return table(["corpus", "female", "male"], rows) if rows else ""
 
 
+def language_table(metrics: Mapping[str, Any]) -> str:
+    """UAR of each language; empty where there is only one."""
+    uars = metrics["uar_by_language"]
+    return table(list(uars), [[percent(uar) for uar in uars.values()]]) if len(uars) > 1 else ""
+
+
+def noise_table(checkpoint: Path) -> str:
+    """UAR under each condition for each corpus, where `python -m train robustness` has measured it; else empty."""
+    path = checkpoint / ROBUSTNESS_FILE
+    if not path.is_file():
+        return ""
+    conditions = json.loads(path.read_text())["conditions"]
+    corpora = list(next(iter(conditions.values()))["corpora"])
+    rows = [
+        [name, *(percent(figures["corpora"][corpus]["uar"]) for corpus in corpora)]
+        for name, figures in conditions.items()
+    ]
+    return table(["condition", *map(corpus_title, corpora)], rows)
+
+
 def corpora_table(names: Sequence[str]) -> str:
     """The training corpora and their licences."""
-    corpora = [CORPORA[name] for name in names]
-    rows = [
-        [f"[{entry.title}]({entry.homepage})", entry.language, len(entry.speakers), entry.licence] for entry in corpora
-    ]
-    return table(["corpus", "language", "speakers", "licence"], rows)
+    return table(["corpus", "language", "speakers", "licence"], [corpus_row(name) for name in names])
+
+
+def corpus_row(name: str) -> list[Any]:
+    """A training corpus' row of the table."""
+    if name not in CORPORA:
+        return [training_title(name), "–", "–", "unknown"]
+    entry = CORPORA[name]
+    return [f"[{entry.title}]({entry.homepage})", entry.language, len(entry.speakers), entry.licence]
 
 
 def readme_results(metrics: Mapping[str, Any]) -> str:
     """The results as README shows them."""
-    return f"{protocol_sentence(metrics)} UAR is the mean recall over emotions.\n\n{results_table(metrics)}\n\n" + (
+    calibration = (
         f"Expected calibration error {percent(metrics['calibration_error'])} %. Written to "
-        f"[`metrics.json`](ser_model/pretrained/metrics.json) by `{metrics['command']}`."
+        f"[`{METRICS_FILE}`]({SHIPPED}/{METRICS_FILE}) by `{metrics['command']}`."
     )
+    measured = f"{protocol_sentence(metrics, SELECTION)} UAR is the mean recall over emotions."
+    return "\n\n".join([measured, results_table(metrics), calibration])
 
 
 def readme_benchmarks(benchmarks: Mapping[str, Any]) -> str:

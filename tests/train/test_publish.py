@@ -3,6 +3,7 @@
 
 import ast
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from huggingface_hub import ModelCard, RepoCard, SpaceCard
 
 from ser_model.recognizer import PRETRAINED
 from tests.hub_server import client_waits, hub_client, hub_server
+from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
 from train.hub import TRIES, HubError, Repository, send
 from train.publish import listing, model_files, space_files
@@ -193,7 +195,8 @@ class TestSpaceFiles:
     def test_have_the_settings_of_a_space(self):
         card = SpaceCard(space_files()["README.md"].decode())
         assert (card.data.sdk, card.data.app_file) == ("gradio", "app.py")
-        assert f"gradio=={card.data.sdk_version}" in space_files()["requirements.txt"].decode()
+        requirements = space_files()["requirements.txt"].decode()
+        assert re.search(r"^gradio(\[\w+\])?==(.*)$", requirements, flags=re.MULTILINE)[2] == card.data.sdk_version
         assert space_files()["packages.txt"].split() == [b"ffmpeg"]
 
     def test_hold_no_training_and_no_links(self):
@@ -344,3 +347,42 @@ class TestFailures:
         send_files(tag="v1")
         assert_there(hub_server, FILES)
         assert hub_server.repository(REPO_ID).tags == {"v1": hub_client.model_info(REPO_ID).sha}
+
+
+class TestPushOfATraining:
+    """`--set training.push_to_hub=true`."""
+
+    CHANGES = (
+        "training.num_train_epochs=1",
+        "training.disable_tqdm=true",
+        "network.lstm_sizes=[8,8]",
+        "training.push_to_hub=true",
+        f"training.hub_model_id={REPO_ID}",
+    )
+    SPEAKERS = ("ravdess-01", "ravdess-02", "ravdess-03", "ravdess-24")  # the last is a test speaker
+
+    def fit(self, folder: Path, *changes: str) -> int:
+        settings = [part for change in self.CHANGES + changes for part in ("--set", change)]
+        roots = ["--corpora-root", str(folder), "--output", str(folder / "run")]
+        return main(["fit", "ravdess_lstm", *roots, *settings])
+
+    def test_sends_what_publish_sends(self, hub_client, hub_server, tmp_path, monkeypatch):
+        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+        make_corpus("ravdess", tmp_path, speakers=self.SPEAKERS, clips_per_label=1, duration_s=0.25)
+        assert self.fit(tmp_path, "training.hub_private_repo=true") == 0
+        assert_there(hub_server, model_files(tmp_path / "run", REPO_ID), ("Publish the model", "initial commit"))
+        assert hub_server.repository(REPO_ID).private
+        assert not list((tmp_path / "run").rglob("training_args.bin"))
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ("training.hub_token=hf_secret", "stored with the checkpoint"),
+            ("training.hub_model_id=null", "give training.hub_model_id=OWNER/NAME"),
+            ("training.hub_strategy=checkpoint", "can only be end"),
+        ],
+    )
+    def test_what_could_go_wrong_is_refused_at_once(self, tmp_path, capsys, change, words):
+        make_corpus("ravdess", tmp_path, speakers=self.SPEAKERS, clips_per_label=1, duration_s=0.25)
+        assert self.fit(tmp_path, change) == 1
+        assert words in capsys.readouterr().err
