@@ -198,19 +198,23 @@ def summary(result: Mapping[str, Any]) -> str:
             rows["  common sentences"] = figures["common_sentences"]
     if len(result["corpora"]) > 1:
         rows["all"] = result
-    lines = ["corpus              clips speakers          UAR      (95 %)    accuracy  macro F1"]
+    lines = ["corpus              clips speakers          UAR      (95 %)    accuracy  macro F1  calibration error"]
     lines += [
         f"{name:18} {figures['clips']:6} {figures['speakers']:8} {uar_text(figures):>12} {interval_text(figures):>13} "
-        f"{100 * figures['accuracy']:9.1f} {100 * figures['macro_f1']:9.1f}"
+        f"{100 * figures['accuracy']:9.1f} {100 * figures['macro_f1']:9.1f} {100 * figures['calibration_error']:18.1f}"
         for name, figures in rows.items()
     ]
-    by_sex = ", ".join(f"{sex} {100 * uar:.1f}" for sex, uar in result["uar_by_sex"].items())
+    by_sex = "; ".join(
+        f"{name} " + ", ".join(f"{sex} {100 * uar:.1f}" for sex, uar in figures["uar_by_sex"].items())
+        for name, figures in rows.items()
+        if len(figures["uar_by_sex"]) > 1
+    )
     worst, best = (
         f"{result[name]} {100 * result['uar_by_speaker'][result[name]]:.1f}"
         for name in ("worst_speaker", "best_speaker")
     )
-    calibration = f"calibration error {100 * result['calibration_error']:.1f}, Brier score {result['brier_score']:.2f}"
-    return "\n".join([*lines, f"UAR by sex: {by_sex}; worst speaker {worst}, best {best}; {calibration}"])
+    lines += [f"UAR by sex: {by_sex or 'one sex only'}"]
+    return "\n".join([*lines, f"worst speaker {worst}, best {best}; Brier score {result['brier_score']:.2f}"])
 
 
 def examples(predictions: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -350,6 +351,29 @@ def test_cross_corpus_is_about_the_labels_in_common(tmp_path):
         parts = {name: set(part["corpus"][:]) for name, part in split_fold(dataset, fold).items()}
         assert parts["test"] == {fold.name}
         assert parts["train"] == parts["validation"] == {"ravdess", "emodb", "ased"} - {fold.name}
+
+
+def test_other_corpora_train_along(tmp_path):
+    for name in ("emodb", "tess", "ravdess"):
+        make_corpus(name, tmp_path, speakers=10, clips_per_label=1, duration_s=0.05)
+    for protocol, folds in (("tess", 2), ("emodb", 10)):
+        recipe = tiny(corpora=["ravdess", "emodb", "tess"], label_map={"calm": "neutral", "boredom": None})
+        _, dataset = load_task(recipe, protocol, tmp_path)
+        speakers, tested = set(dataset["speaker"][:]), []
+        for fold in get_folds(protocol, speakers):
+            parts = {name: set(part["speaker"][:]) for name, part in split_fold(dataset, fold).items()}
+            assert len(parts["test"]) == 1
+            assert parts["train"] | parts["validation"] == speakers - parts["test"]
+            tested += parts["test"]
+        assert sorted(tested) == sorted(speaker for speaker in speakers if speaker.startswith(protocol))
+        assert len(tested) == folds
+
+
+def test_every_protocol_is_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["crossvalidate", "--help"])
+    text = capsys.readouterr().out.split("protocols, of")[1]
+    assert all(re.search(rf"\b{name}\b", text) for name in crossvalidate.PROTOCOLS)
 
 
 def test_clips_in_two_folds_are_an_error():

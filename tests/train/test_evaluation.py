@@ -288,4 +288,6 @@ def test_report_says_whether_speakers_were_heard(corpora, recipe, tiny, tmp_path
     printed = capsys.readouterr().out
     assert "test split, speaker-disjoint" in printed
     assert "all split, speakers seen in training" in printed
+    assert "calibration error" in printed
+    assert "UAR by sex: one sex only" in printed
     assert printed.count("True: ") == 20
