@@ -1,7 +1,11 @@
-"""The command line: `python -m ser_model CLIP...` prints which emotion each recording expresses."""
+"""The command line: `python -m ser_model CLIP...` prints which emotion each recording expresses.
+
+`python -m ser_model export` writes the model as an ONNX file.
+"""
 
 import argparse
 import json
+import logging
 import os
 import sys
 import unicodedata
@@ -19,6 +23,7 @@ EMOTION_COLUMNS = 10
 BAR_COLUMNS = 10
 BLOCKS = " ▏▎▍▌▋▊▉█"  # eighths of a column
 STANDARD_INPUT = "-"
+EXPORT = "export"
 
 DESCRIPTION = "Tell which emotion the voice in each recording expresses, and how sure the model is."
 EXAMPLES = """\
@@ -29,6 +34,8 @@ examples:
   python -m ser_model a.wav --model OWNER/NAME       with a model from the Hugging Face Hub, or from a folder
   curl -s ADDRESS | python -m ser_model -            a recording from the standard input
   python -m ser_model -- -odd-name.wav               a name that begins with a dash
+  python -m ser_model export --output model.onnx     write the model as an ONNX file; see export --help
+  python -m ser_model a.wav --backend onnx --model model.onnx      answer from that file, without PyTorch
 
 wav, flac, ogg, opus, mp3 and aiff are read as they are, everything else where ffmpeg is installed; up to an hour.
 A recording without speech is answered by "no speech". The label is what a voice expresses, not what a person feels.
@@ -40,10 +47,12 @@ command or model.
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line, and return the exit code."""
-    options = parse(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what the terminal cannot show
     try:
-        return run(options)
+        if arguments[:1] == [EXPORT]:
+            return export(parse_export(arguments[1:]))
+        return run(parse(arguments))
     except BrokenPipeError:  # the reader has seen enough, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -56,14 +65,52 @@ def run(options: argparse.Namespace) -> int:
     from ser_model.recognizer import EmotionRecognizer
 
     try:
-        recognizer = EmotionRecognizer.from_pretrained(options.model, num_threads=1)
-    except OSError as error:
-        print(f"ser_model: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        recognizer = EmotionRecognizer.from_pretrained(options.model, backend=options.backend, num_threads=1)
+    except (OSError, ImportError) as error:
+        return refused(error)
     return answer_all(recognizer, options)
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def export(options: argparse.Namespace) -> int:
+    """Write a checkpoint as an ONNX file."""
+    try:
+        from ser_model.onnx_export import export_onnx
+        from ser_model.recognizer import checkpoint_path
+        from ser_model.torch_backend import FILES
+
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of libraries that the model does not use
+        export_onnx(checkpoint_path(options.model, None, None, FILES), options.output, int8=options.int8)
+    except (OSError, ValueError, ImportError) as error:
+        return refused(error)
+    print(f"{options.output}: {os.path.getsize(options.output) / 1e6:.1f} MB")
+    return 0
+
+
+def refused(error: Exception) -> int:
+    """The exit code for a model that cannot be used, after saying why on one line."""
+    print(f"ser_model: {' '.join(str(error).split())}", file=sys.stderr)
+    return 2
+
+
+def parse_export(arguments: list[str]) -> argparse.Namespace:
+    """The options of `export`."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m ser_model {EXPORT}",
+        description="Write a model as one ONNX file, from the waveform to the probabilities. Needs onnx, onnxscript "
+        "and onnxruntime. A recording of the name 'export' is answered as ./export.",
+    )
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="folder of a checkpoint or id on the Hub; by default the one that comes along",
+    )
+    parser.add_argument("--output", default="model.onnx", metavar="FILE", help="what to write (default: %(default)s)")
+    parser.add_argument("--int8", action="store_true", help="store the weights in a quarter of the space, as int8")
+    return parser.parse_args(arguments)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m ser_model",
@@ -75,7 +122,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model",
         metavar="PATH_OR_ID",
-        help="folder of a checkpoint or id on the Hub; by default the one that comes along",
+        help="folder of a checkpoint or id on the Hub, or a file for the backend onnx; by default what comes along",
+    )
+    parser.add_argument(
+        "--backend", choices=("torch", "onnx"), default="torch", help="what runs the network (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
     parser.add_argument(

@@ -132,7 +132,7 @@ def delta(features: torch.Tensor, lengths: torch.Tensor | None, order: int = 1) 
     if lengths is None:
         repeated = features.index_select(1, positions.clamp(0, frames - 1))
     else:
-        indices = positions.clamp(min=0).expand(len(features), -1).minimum(lengths[:, None] - 1)
+        indices = positions.clamp(min=0).expand(features.shape[0], -1).minimum(lengths[:, None] - 1)
         repeated = features.gather(1, indices[..., None].expand(-1, -1, features.shape[-1]))
     # A sum of shifted copies takes a quarter of the time of a product with the unfolded windows.
     derivative = torch.zeros_like(features)

@@ -19,7 +19,7 @@ from .stream import EmotionStream
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # "name" or "owner/name"
-BACKENDS = ("torch",)
+BACKENDS = ("torch", "onnx")
 
 WHOLE_SECONDS = 6.0  # recordings up to this length are answered as a whole, like the clips that the model learnt from
 WINDOW_SECONDS = 3.0  # what the network hears at a time of a longer one
@@ -71,26 +71,32 @@ class EmotionRecognizer:
 
         Args:
             path_or_id: folder of a checkpoint, or the id of a model on the Hub ("owner/name"); by default the
-                checkpoint that comes with this package.
+                checkpoint that comes with this package. For the backend "onnx" a file that `python -m ser_model
+                export` wrote, or a folder or id that holds it as model.onnx.
             revision: branch, tag or commit on the Hub.
             cache_dir: where files of the Hub are kept, if not at huggingface_hub's usual place.
-            backend: what runs the network: "torch".
+            backend: what runs the network: "torch", or "onnx", which needs onnxruntime alone.
             num_threads: threads of the backend in this process; by default its own choice. One is fastest for single
                 clips.
 
         Raises:
             OSError: no such folder or model, or files of it are missing, damaged or of another kind of model.
             ValueError: an unknown backend.
+            ImportError: the backend is not installed.
         """
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {backend!r}.")
+        if backend == "onnx":
+            from .onnx_backend import FILES, OnnxBackend
+
+            return cls(OnnxBackend(checkpoint_path(path_or_id, revision, cache_dir, FILES), num_threads))
         import torch
 
         from .torch_backend import FILES, TorchBackend
 
         if num_threads is not None:
             torch.set_num_threads(num_threads)
-        return cls(TorchBackend(checkpoint_folder(path_or_id, revision, cache_dir, FILES)))
+        return cls(TorchBackend(checkpoint_path(path_or_id, revision, cache_dir, FILES)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -189,18 +195,18 @@ class EmotionRecognizer:
         return Prediction.from_probabilities(self.labels, mean, duration=seconds(waveform), segments=tuple(segments))
 
 
-def checkpoint_folder(
+def checkpoint_path(
     path_or_id: str | os.PathLike | None,
     revision: str | None,
     cache_dir: str | os.PathLike | None,
     file_names: Sequence[str],
 ) -> Path:
-    """Local folder of a checkpoint; one on the Hub is fetched, and only the files that are named."""
+    """Local folder of a checkpoint, or its file; one on the Hub is fetched, and only the files that are named."""
     if path_or_id is None:
         return PRETRAINED
-    folder = Path(path_or_id)
-    if folder.is_dir():
-        return folder
+    path = Path(path_or_id)
+    if path.exists():
+        return path
     if isinstance(path_or_id, os.PathLike) or not HUB_ID.fullmatch(path_or_id):
         raise FileNotFoundError(f"There is no folder '{path_or_id}': give the folder of a checkpoint or a Hub id.")
     from huggingface_hub import snapshot_download

@@ -58,7 +58,8 @@ def check_folder(folder: Path) -> None:
     if missing:
         raise FileNotFoundError(
             f"'{folder}' is no checkpoint: {', '.join(missing)} missing. A checkpoint is a folder with "
-            f"{', '.join(FILES)}, as save_pretrained writes it; weights in any other format are not read."
+            f"{', '.join(FILES)}, as save_pretrained writes it; weights in any other format are not read, but for "
+            "an exported model.onnx by the backend 'onnx'."
         )
     try:
         model_type = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")).get("model_type")
