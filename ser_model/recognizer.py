@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from .adaptation import AdaptedBackend, voice_correction
 from .audio_io import SAMPLING_RATE, AudioError, AudioInput, load_audio
 from .prediction import NO_SPEECH, Prediction, Segment
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_probabilities, speech_seconds
@@ -159,6 +160,31 @@ class EmotionRecognizer:
     def stream(self, sampling_rate: int) -> EmotionStream:
         """What answers a voice while it is speaking, chunk by chunk; `sampling_rate` of all its chunks, in Hz."""
         return EmotionStream(self.backend, sampling_rate)
+
+    def adapt(self, clips: Sequence[AudioInput], *, sampling_rate: int | None = None) -> Self:
+        """
+        A recogniser corrected for one voice; this one stays as it is. Nothing is trained.
+
+        Args:
+            clips: of this speaker, unlabelled, each as in [`predict`]. About ten, not all in the same mood, are good.
+            sampling_rate: of those that are arrays, in Hz.
+
+        Raises:
+            ValueError: no clips.
+            AudioError: a clip that cannot be used, or none with speech.
+
+        Example:
+            >>> recognizer = EmotionRecognizer.from_pretrained().adapt(["monday.wav", "tuesday.wav"])
+        """
+        if isinstance(clips, str | bytes | os.PathLike) or len(clips) == 0:
+            raise ValueError("adapt takes a list of clips of one speaker, about ten; got " + repr(clips)[:80] + ".")
+        backend = self.backend.backend if isinstance(self.backend, AdaptedBackend) else self.backend
+        predictions = type(self)(backend).predict_batch(clips, sampling_rate=sampling_rate)
+        heard = [segment for prediction in predictions for segment in prediction.segments if segment.speech]
+        if not heard:
+            raise AudioError(f"None of the {len(clips)} clips has speech to adapt to: record some in which you speak.")
+        probabilities = np.array([list(segment.scores.values()) for segment in heard])
+        return type(self)(AdaptedBackend(backend, voice_correction(probabilities)))
 
     def _answer_queue(self, queue: dict[int, np.ndarray], batch_size: int, predictions: list) -> None:
         """Fill in the predictions of short recordings with speech, in batches of similar length."""

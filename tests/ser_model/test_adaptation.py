@@ -1,0 +1,101 @@
+"""Adapting to a voice: what is corrected and by how much, that the recogniser itself stays, and what is refused."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_model import AudioError, EmotionRecognizer
+from ser_model.adaptation import LEAST_PROBABILITY, PRIOR_CLIPS, AdaptedBackend, corrected, voice_correction
+from tests.generated_sound import RATE, speech_like
+
+
+@pytest.fixture(scope="module")
+def recognizer(checkpoint) -> EmotionRecognizer:
+    return EmotionRecognizer.from_pretrained(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[np.ndarray]:
+    return [speech_like(1.5, 100.0 + 10 * number, seed=number) for number in range(4)]
+
+
+def scores_of(recognizer: EmotionRecognizer, clips) -> np.ndarray:
+    predictions = recognizer.predict_batch(clips, sampling_rate=RATE)
+    return np.array([list(prediction.scores.values()) for prediction in predictions])
+
+
+def test_an_imbalance_is_taken_back():
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.6, 0.2, 0.2]])
+    correction = voice_correction(probabilities)
+    assert correction.sum() == pytest.approx(0, abs=1e-6)
+    means = np.log(probabilities).mean(0)
+    assert correction == pytest.approx((means.mean() - means) * 2 / (2 + PRIOR_CLIPS), abs=1e-6)
+    after = corrected(probabilities, correction)
+    assert after.sum(1) == pytest.approx(1)
+    assert (after[:, 0] < probabilities[:, 0]).all()
+    assert (after.argmax(1) == 0).all()
+
+
+def test_the_correction_grows_with_the_number_of_clips():
+    row = np.array([[0.7, 0.2, 0.1]])
+    sizes = [np.abs(voice_correction(np.repeat(row, number, 0))).max() for number in (1, 5, 10, 1000)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 0.25 * sizes[-1]
+
+
+def test_a_balanced_voice_is_not_corrected():
+    balanced = np.array([[0.7, 0.2, 0.1], [0.1, 0.7, 0.2], [0.2, 0.1, 0.7]])
+    assert voice_correction(balanced) == pytest.approx(0, abs=1e-6)
+
+
+def test_one_certain_clip_does_not_outweigh_the_others():
+    certain = np.array([[1.0, 0.0], *[[0.5, 0.5]] * 9])
+    assert np.isfinite(voice_correction(certain)).all()
+    assert np.abs(voice_correction(certain)).max() <= -np.log(LEAST_PROBABILITY) / 20
+
+
+def test_the_adapted_recogniser_answers_for_this_voice(recognizer, clips):
+    before = scores_of(recognizer, clips)
+    adapted = recognizer.adapt(clips, sampling_rate=RATE)
+    expected = corrected(before, voice_correction(before))
+    np.testing.assert_allclose(scores_of(adapted, clips), expected, atol=1e-5)
+    np.testing.assert_allclose(scores_of(recognizer, clips), before, atol=1e-6)  # itself it stays as it is
+    assert adapted.labels == recognizer.labels
+    assert not np.allclose(expected, before, atol=1e-3)
+
+
+def test_adapting_again_begins_anew(recognizer, clips):
+    once = recognizer.adapt(clips[:2], sampling_rate=RATE)
+    twice = recognizer.adapt(clips[2:], sampling_rate=RATE).adapt(clips[:2], sampling_rate=RATE)
+    np.testing.assert_allclose(scores_of(twice, clips), scores_of(once, clips), atol=1e-6)
+
+
+def test_files_silent_and_long_clips(recognizer, clips, tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, clips[0], RATE, subtype="FLOAT")
+    expected = recognizer.adapt(clips[:1], sampling_rate=RATE)
+    assert_same = np.testing.assert_allclose
+    assert_same(scores_of(recognizer.adapt([str(path)]), clips), scores_of(expected, clips), atol=1e-6)
+    with_silence = recognizer.adapt([clips[0], np.zeros(RATE)], sampling_rate=RATE)
+    assert_same(scores_of(with_silence, clips), scores_of(expected, clips), atol=1e-6)
+    long = speech_like(9.0)
+    segments = [list(segment.scores.values()) for segment in recognizer.predict(long, sampling_rate=RATE).segments]
+    adapted = recognizer.adapt([long], sampling_rate=RATE)
+    assert isinstance(adapted.backend, AdaptedBackend)
+    assert adapted.backend.correction == pytest.approx(voice_correction(np.array(segments)), abs=1e-5)
+
+
+@pytest.mark.parametrize("clips", [[], "clip.wav", b"RIFF"])
+def test_no_list_of_clips(recognizer, clips):
+    with pytest.raises(ValueError, match="adapt takes a list of clips of one speaker, about ten; got"):
+        recognizer.adapt(clips)
+
+
+def test_no_speech_in_any_clip(recognizer):
+    with pytest.raises(AudioError, match="None of the 2 clips has speech"):
+        recognizer.adapt([np.zeros(RATE), np.zeros(RATE)], sampling_rate=RATE)
+
+
+def test_a_clip_that_cannot_be_used_is_named(recognizer, clips):
+    with pytest.raises(AudioError, match="Recording 2 of 2: There is no file"):
+        recognizer.adapt([clips[0], "missing.wav"], sampling_rate=RATE)
