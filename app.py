@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 
@@ -21,26 +21,37 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several requests at once: more 
 import gradio as gr  # noqa: E402
 import numpy as np  # noqa: E402
 
-from page.answer import Answer, PredictionDict, blank, describe  # noqa: E402
-from page.components import answer_card, examples, microphone, stylesheet, theme, translate, typed_json  # noqa: E402
+from page import live  # noqa: E402
+from page.about import FILES, about  # noqa: E402
+from page.answer import Answer, PredictionDict, TimelineDict, blank, describe  # noqa: E402
+from page.components import drawn, examples, shared_scripts, stylesheet, theme, translate, typed_json  # noqa: E402
+from page.inside import Inside, look_inside, nothing  # noqa: E402
+from page.many import MAX_FILES, FileDict, Table, answers_for_programs, name_only, no_files, tables  # noqa: E402
+from page.recordings import FilesOrAddresses, recordings_input  # noqa: E402
 from page.texts import ENGLISH  # noqa: E402
 from ser_model.audio_io import SAMPLING_RATE, AudioError, load_audio  # noqa: E402
-from ser_model.recognizer import EmotionRecognizer  # noqa: E402
+from ser_model.prediction import Prediction  # noqa: E402
+from ser_model.recognizer import EmotionRecognizer, Progress, checkpoint_path  # noqa: E402
+from ser_model.timeline import timeline_dict  # noqa: E402
 
 
 MAX_FILE_SIZE = "200mb"
 MAX_MICROPHONE_SECONDS = 60
 MAX_WAITING = 32  # requests in the queue; who comes later is told that the page is busy
 MAX_AT_ONCE = 2
+PROGRESS_SECONDS = 0.25  # from one look at the progress of a long recording to the next
 SWEEP_SECONDS, KEPT_SECONDS = 600, 2700  # a recording is gone after 55 minutes at the latest
+MODEL = os.environ.get("SER_MODEL") or None
 
 logger = logging.getLogger("ser.app")
+streams = live.LiveStreams()
+workers = ThreadPoolExecutor(max_workers=MAX_AT_ONCE)
 
 
 def load_recognizer() -> EmotionRecognizer:
     """The recogniser, warmed up, so that the first visitor waits no longer than the others."""
     try:
-        recognizer = EmotionRecognizer.from_pretrained(os.environ.get("SER_MODEL") or None)
+        recognizer = EmotionRecognizer.from_pretrained(MODEL)
         recognizer.predict(np.zeros(SAMPLING_RATE), sampling_rate=SAMPLING_RATE)
         recognizer.backend.probabilities([np.zeros(SAMPLING_RATE, np.float32)])  # silence does not reach the network
     except Exception:
@@ -52,33 +63,65 @@ def load_recognizer() -> EmotionRecognizer:
 loading = ThreadPoolExecutor(max_workers=1).submit(load_recognizer)  # the page is there before the model
 
 
-def name_emotions() -> gr.HTML:
-    """The card with the emotions that the model can tell apart, once it is loaded."""
+def introduce_model() -> tuple[gr.HTML, gr.HTML]:
+    """The card with the emotions that the model can tell apart, and what is known of it, once it is loaded."""
     if loading.exception() is not None:
-        return gr.HTML(blank("problem", message="model_missing"))
-    return gr.HTML(emotions=loading.result().labels)
+        return gr.HTML(blank("problem", message="model_missing")), gr.HTML()
+    folder = checkpoint_path(MODEL, None, None, FILES)
+    return gr.HTML(emotions=loading.result().labels), gr.HTML(about(folder, MODEL or folder.name))
 
 
 def answer(recording: str | None) -> Iterator[Answer]:
     """What the card shows of a recording, or of none."""
     if recording is None:
         yield blank("empty")
-    else:
-        yield blank("thinking")
-        yield examine(recording)
+        return
+    yield blank("thinking")
+    progress = [0.0]
+    answering = workers.submit(examine, recording, progress.append)
+    while wait([answering], PROGRESS_SECONDS).not_done:
+        yield blank("thinking", progress=progress[-1])
+    yield answering.result()
 
 
-def examine(recording: str) -> Answer:
+def examine(recording: str, progress: Progress) -> Answer:
     if loading.exception() is not None:
         return blank("problem", message="model_missing")
     try:
         waveform = load_audio(recording)
-        return describe(loading.result().predict(waveform, sampling_rate=SAMPLING_RATE), waveform)
+        prediction = loading.result().predict(waveform, sampling_rate=SAMPLING_RATE, progress=progress)
+        return describe(prediction, waveform, Path(recording).stem)
     except AudioError as error:
         return blank("problem", message=name_only(error, recording))
     except Exception:
         logger.exception("No answer to %s", recording)
         return blank("problem", message="unexpected")
+
+
+def show_inside(recording: str | None) -> Inside:
+    """What the network hears of a recording."""
+    try:
+        return nothing() if recording is None else look_inside(loading.result().backend, load_audio(recording))
+    except AudioError:  # the card says why
+        return nothing()
+
+
+def hear(chunk: live.Chunk, request: gr.Request) -> gr.HTML:
+    """What the live part shows after the next chunk of a visitor."""
+    return gr.HTML(now=streams.hear(request.session_hash, chunk, loading.result()))
+
+
+def forget(request: gr.Request) -> None:
+    """Free what is kept for a visitor who has left."""
+    streams.leave(request.session_hash)
+
+
+def answer_many(paths: list[str] | None) -> Iterator[Table]:
+    """The table of several recordings, as it grows."""
+    if paths:
+        yield from tables(loading.result(), paths)
+    else:
+        yield no_files()
 
 
 def predict(audio: str) -> PredictionDict:
@@ -91,50 +134,113 @@ def predict(audio: str) -> PredictionDict:
         `label`, the likeliest emotion or "no speech"; `scores`, the probability of each emotion; `confidence`, the
         highest of them; `duration` in seconds; `speech`, whether a voice was heard; `segments`, the same over time.
     """
+    return answer_program(audio).to_dict()
+
+
+def timeline(audio: str) -> TimelineDict:
+    """Tell how the emotion of a voice changes over a recording, and how much of the speaking time each emotion has.
+
+    Args:
+        audio: A recording in wav, flac, ogg or mp3, up to an hour and 200 MB.
+
+    Returns:
+        `label`, `confidence`, `duration` in seconds and `speech` of the whole recording; `shares`, the share of the
+        speaking time of each emotion; `segments`, passages of one emotion with their `start` and `end` in seconds.
+    """
+    return timeline_dict(answer_program(audio))
+
+
+def answer_program(audio: str | None) -> Prediction:
+    """The prediction for a program, or an error that it can show."""
     if audio is None:
-        raise gr.Error("No recording was given: give the path or the URL of one as `audio`.", print_exception=False)
-    if loading.exception() is not None:
-        raise gr.Error(ENGLISH["model_missing"], print_exception=False)
+        raise refusal("No recording was given: give the path or the URL of one as `audio`.")
+    check_model()
     try:
-        return loading.result().predict(audio).to_dict()
+        return loading.result().predict(audio)
     except AudioError as error:
-        raise gr.Error(name_only(error, audio), print_exception=False) from error
+        raise refusal(name_only(error, audio)) from error
 
 
-def name_only(error: AudioError, path: str) -> str:
-    """The error's sentence without the server's folders."""
-    return str(error).replace(path, Path(path).name)
+def batch(files: FilesOrAddresses | None) -> list[FileDict]:
+    """Tell which emotion the voice in each of several recordings expresses.
+
+    Args:
+        files: Up to 20 recordings in wav, flac, ogg or mp3, each up to an hour and 200 MB: uploaded files, or
+            addresses that begin with https:// or data:.
+
+    Returns:
+        For each file, in the same order, its `name` and either its `prediction`, as of predict, or the `problem` with
+        it, a sentence; one bad file does not keep the others from being answered.
+    """
+    count = 0 if files is None else len(files.root)
+    if not 1 <= count <= MAX_FILES:
+        raise refusal(f"Give 1 to {MAX_FILES} recordings as `files`; got {count}.")
+    check_model()
+    return list(answers_for_programs(loading.result(), files, recordings.name))
+
+
+def check_model() -> None:
+    """Tell a program that the model is missing."""
+    if loading.exception() is not None:
+        raise refusal(ENGLISH["model_missing"])
+
+
+def refusal(sentence: str) -> gr.Error:
+    """An error for the one who asked, not for the log."""
+    return gr.Error(sentence, print_exception=False)
 
 
 with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
     with gr.Column(elem_id="page-header"):
         gr.Markdown(translate("heading"))
         gr.Markdown(translate("introduction"))
-    with gr.Column(elem_id="stage"):
-        speak = microphone(MAX_MICROPHONE_SECONDS)
-        card = answer_card(blank("empty"))
-        voice = gr.Audio(
-            label=translate("recording"),
-            sources=["upload"],
-            type="filepath",
-            editable=False,
-            buttons=["download"],
-            elem_id="voice",
-        )
-        examples(voice)
+    with gr.Tabs(elem_id="parts"):
+        with gr.Tab(translate("tab_speak")):
+            with gr.Column(elem_id="stage"):
+                speak = drawn("microphone", None, limit_seconds=MAX_MICROPHONE_SECONDS)
+                card = drawn("answer", blank("empty"), emotions=[])
+                voice = gr.Audio(
+                    label=translate("recording"),
+                    sources=["upload"],
+                    type="filepath",
+                    editable=False,
+                    buttons=["download"],
+                    elem_id="voice",
+                )
+                examples(voice)
+            look = gr.Button(translate("inside"), size="md", elem_id="look")
+            inside = drawn("inside", None)
+        with gr.Tab(translate("tab_live")):
+            talk = drawn("live", None, now=None, limit_seconds=live.MAX_SECONDS)
+        with gr.Tab(translate("tab_many")):
+            many_files = gr.File(
+                label=translate("many_drop"), file_count="multiple", file_types=["audio"], elem_id="files"
+            )
+            table = drawn("many", no_files(), max_files=MAX_FILES)
+        with gr.Tab(translate("tab_about")):
+            model_card = drawn("about", None)
     gr.Markdown(translate("privacy"), elem_id="privacy")
-    with gr.Accordion(translate("about_heading"), open=False):
-        gr.Markdown(translate("about"))
 
-    demo.load(name_emotions, outputs=card, queue=False, show_progress="hidden", api_visibility="private")
-    speak.submit(None, speak, voice, js="(recording) => recording")
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
     limits = {"concurrency_limit": MAX_AT_ONCE, "concurrency_id": "recognizer"}
-    voice.change(answer, voice, card, show_progress="hidden", api_visibility="private", **limits)
+    demo.load(introduce_model, outputs=[card, model_card], queue=False, **quiet)
+    speak.submit(None, speak, voice, js="(recording) => recording")
+    voice.change(answer, voice, card, **quiet, **limits)
+    voice.change(lambda: None, outputs=inside, queue=False, **quiet)
+    look.click(show_inside, voice, inside, **quiet, **limits)
+    talk.submit(hear, talk, talk, queue=False, trigger_mode="multiple", **quiet)
+    demo.unload(forget)
+    many_files.change(answer_many, many_files, table, **quiet, **limits)
 
-    with gr.Row(visible=False):  # the doors for programs
+    with gr.Row(visible=False):  # the doors for programs, also as tools of an MCP server
         audio = gr.Audio(label="Recording", type="filepath")
+        files = recordings_input()
         prediction = typed_json(PredictionDict, label="Prediction")
+        over_time = typed_json(TimelineDict, label="Timeline")
+        predictions = typed_json(list[FileDict], label="Predictions")
         gr.Button().click(predict, audio, prediction, api_name="predict", **limits)
+        gr.Button().click(timeline, audio, over_time, api_name="timeline", **limits)
+        gr.Button().click(batch, files, predictions, api_name="batch", **limits)
 
 
 if __name__ == "__main__":
@@ -142,9 +248,11 @@ if __name__ == "__main__":
     demo.queue(max_size=MAX_WAITING).launch(
         theme=theme(),
         css=stylesheet(),
+        head=shared_scripts(),
         i18n=translate,
         max_file_size=MAX_FILE_SIZE,
         footer_links=["api", "settings"],
         run_history=False,
         ssr_mode=False,
+        mcp_server=True,
     )

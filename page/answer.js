@@ -1,34 +1,18 @@
 // The answer: a face, one line of words, a bar for each emotion, and the timeline of a longer recording.
 // Runs with `element`, `props` and `watch` of gradio's HTML component; draws what page/answer.py describes.
 
-const texts = chooseTexts(props.texts);
 const root = element.querySelector(".answer");
 const find = (name) => root.querySelector(`.${name}`);
+const FILES = { csv: ["save_csv", "text/csv"], json: ["save_json", "application/json"], txt: ["save_labels", "text/plain"] };
 let drawnWidth = 0; // of the timeline, in pixels
 const rows = new Map(); // emotion -> its bar, kept from answer to answer so that it moves
 
-translateStatics();
+translateStatics(root);
 draw();
 watch(["value", "emotions"], draw);
 new ResizeObserver(redrawAtNewWidth).observe(find("timeline"));
 find("timeline-chart").addEventListener("pointermove", showMoment);
 find("timeline-chart").addEventListener("pointerleave", hideMoment);
-
-function fill(text, words) {
-  return text.replace(/{(\w+)}/g, (_, key) => words[key]);
-}
-
-function nameOf(emotion) {
-  return texts[emotion] ?? emotion;
-}
-
-function percent(probability) {
-  return probability.toLocaleString(navigator.language, { style: "percent" });
-}
-
-function translateStatics() {
-  for (const part of root.querySelectorAll("[data-text]")) part.textContent = texts[part.dataset.text];
-}
 
 function draw() {
   const answer = props.value;
@@ -40,21 +24,26 @@ function draw() {
   find("answer-detail").textContent = explanation;
   find("answer-advice").textContent = answer.advice.map((key) => texts[key]).join(" ");
   if (answer.state !== "thinking") drawBars(answer.ranking); // until then the former bars stay
+  find("answer-progress").hidden = answer.state !== "thinking" || answer.progress === 0;
+  find("answer-progress").value = answer.progress;
+  find("timeline").hidden = answer.segments.length < 2;
   drawChart(answer);
-  drawTable(answer.segments);
+  drawShares(answer.shares);
+  drawDownloads(answer);
+  drawTable(answer.stretches);
 }
 
 function describe(answer) {
   if (answer.state === "problem") return [texts.problem, texts[answer.message] ?? answer.message];
+  if (answer.state === "thinking" && answer.progress > 0) return [texts.thinking, fill(texts.progress, { percent: percent(answer.progress) })];
   if (answer.state !== "answer") return [texts[answer.state], texts[`${answer.state}_detail`] ?? ""];
   const [first, second = first] = answer.ranking;
-  const number = answer.duration.toLocaleString(navigator.language, { maximumFractionDigits: 1 });
   const words = {
     first: nameOf(first.emotion),
     second: nameOf(second.emotion),
     percent: percent(first.probability),
     second_percent: percent(second.probability),
-    seconds: fill(texts.seconds, { number }),
+    seconds: fill(texts.seconds, { number: decimal(answer.duration) }),
   };
   const verdict = answer.unsure ? "unsure" : "sounds";
   return [fill(texts[verdict], words), fill(texts[`${verdict}_detail`], words)];
@@ -75,24 +64,17 @@ function drawBar(emotion, rank, share, value) {
 }
 
 function addRow(emotion) {
-  const row = document.createElement("li");
-  row.className = "bar";
-  row.dataset.emotion = emotion;
-  row.innerHTML = '<span class="bar-name"></span><span class="bar-track"><span></span></span><span class="bar-value"></span>';
-  row.prepend(drawFace(emotion));
-  row.querySelector(".bar-name").textContent = nameOf(emotion);
+  const row = makeBar(emotion, 0, "");
   rows.set(emotion, row);
   find("answer-bars").append(row);
   return row;
 }
 
 function drawChart(answer) {
-  const timeline = find("timeline");
-  timeline.hidden = answer.segments.length < 2;
-  if (timeline.hidden) return;
+  if (find("timeline").hidden) return;
   const chart = find("timeline-chart");
   drawnWidth = chart.clientWidth;
-  chart.replaceChildren(drawTimeline(answer, drawnWidth, nameOf));
+  chart.replaceChildren(drawTimeline(answer, drawnWidth));
   const runs = speechRuns(answer.segments).flatMap(dominantStretches).map(({ emotion, start, end }) =>
     fill(texts.timeline_run, { emotion: nameOf(emotion), start: formatClock(start), end: formatClock(end) }),
   );
@@ -104,15 +86,37 @@ function redrawAtNewWidth() {
   if (find("timeline-chart").clientWidth !== drawnWidth) drawChart(props.value);
 }
 
-function drawTable(segments) {
+function drawShares(shares) {
+  find("shares").replaceChildren(
+    ...shares.map(({ emotion, probability }) => {
+      const part = makeElement("span");
+      part.dataset.emotion = emotion;
+      part.style.flexGrow = probability;
+      return part;
+    }),
+  );
+  find("shares-list").replaceChildren(
+    ...shares.map(({ emotion, probability }) =>
+      makeElement("li", {}, drawFace(emotion), fill(texts.shares_detail, { emotion: nameOf(emotion), percent: percent(probability) })),
+    ),
+  );
+}
+
+function drawDownloads({ name, files }) {
+  const links = Object.entries(files).map(([ending, content]) => {
+    const [label, type] = FILES[ending];
+    return makeDownload(texts[label], `${name}.${ending}`, content, type);
+  });
+  find("downloads").replaceChildren(find("downloads").firstElementChild, ...links);
+}
+
+function drawTable(stretches) {
   find("timeline-rows").replaceChildren(
-    ...segments.map((segment) => {
-      const [emotion, probability] = strongest(segment);
-      const row = document.createElement("tr");
-      const span = `${formatClock(segment.start)} – ${formatClock(segment.end)}`;
-      const cells = segment.speech ? [span, nameOf(emotion), percent(probability)] : [span, texts.no_voice, ""];
-      row.append(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
-      return row;
+    ...stretches.map((stretch) => {
+      const span = `${formatClock(stretch.start)} – ${formatClock(stretch.end)}`;
+      const [emotion, probability] = strongest(stretch);
+      const cells = stretch.speech ? [span, nameOf(emotion), percent(probability)] : [span, texts.no_voice, ""];
+      return makeElement("tr", {}, ...cells.map((textContent) => makeElement("td", { textContent })));
     }),
   );
 }

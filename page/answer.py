@@ -1,12 +1,13 @@
 """From a prediction to what the page draws: the verdict, advice on the recording, its waveform and its timeline."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
 
 import numpy as np
 
 from ser_model.prediction import Prediction, Segment
+from ser_model.timeline import audacity_labels, emotion_shares, stretches, timeline_csv, timeline_json
 
 
 UNSURE_BELOW = 0.5  # probability of the strongest emotion
@@ -51,10 +52,26 @@ class PredictionDict(TypedDict):
     segments: list[SegmentDict]
 
 
+class StretchDict(SegmentDict):
+    confidence: float
+
+
+class TimelineDict(TypedDict):
+    """A long recording as `timeline_dict` gives it to programs."""
+
+    label: str
+    confidence: float
+    duration: float
+    speech: bool
+    shares: dict[str, float]
+    segments: list[StretchDict]
+
+
 class Answer(TypedDict):
-    """What answer.js draws. `message` and `advice` are keys of texts.py, or a sentence where it is no key."""
+    """What answer.js draws. `message` and `advice` are keys of the texts, or a sentence where it is no key."""
 
     state: State
+    progress: float  # 0 to 1; 0 while it is not known
     ranking: list[RankedEmotion]  # strongest first; empty while there is no answer
     unsure: bool
     duration: float  # seconds
@@ -62,28 +79,65 @@ class Answer(TypedDict):
     message: str
     waveform: list[float]  # 0 to 1, evenly spaced
     segments: list[Moment]
+    stretches: list[Moment]  # of one emotion each
+    shares: list[RankedEmotion]  # of the time with speech
+    name: str  # of the files, without an ending
+    files: dict[str, str]  # ending > content
 
 
-def blank(state: State, message: str = "") -> Answer:
+def blank(state: State, message: str = "", progress: float = 0.0) -> Answer:
     """The card without an answer."""
     return Answer(
-        state=state, ranking=[], unsure=False, duration=0.0, advice=[], message=message, waveform=[], segments=[]
+        state=state,
+        ranking=[],
+        unsure=False,
+        duration=0.0,
+        advice=[],
+        message=message,
+        waveform=[],
+        segments=[],
+        stretches=[],
+        shares=[],
+        name="",
+        files={},
+        progress=progress,
     )
 
 
-def describe(prediction: Prediction, waveform: np.ndarray) -> Answer:
-    """What the page shows of the prediction for `waveform`, float32 (samples,)."""
-    ranking = [RankedEmotion(emotion=emotion, probability=score) for emotion, score in prediction.ranked()]
+def describe(prediction: Prediction, waveform: np.ndarray, name: str) -> Answer:
+    """What the page shows of the prediction for `waveform`, float32 (samples,); `name` is that of the recording."""
+    probabilities = [score for _, score in prediction.ranked()]
     return Answer(
         state="answer" if prediction.speech else "no_speech",
-        ranking=ranking,
-        unsure=is_unsure([entry["probability"] for entry in ranking]),
+        ranking=ranking(prediction.ranked()),
+        unsure=is_unsure(probabilities),
         duration=prediction.duration,
         advice=advice_on(waveform, prediction.duration),
         message="",
+        progress=1.0,
         waveform=outline(waveform),
         segments=moments(prediction.segments),
+        stretches=[average([stretch]) for stretch in stretches(prediction.segments)],
+        shares=ranking(emotion_shares(prediction.segments).items()),
+        name=name,
+        files=files(prediction),
     )
+
+
+def ranking(probabilities: Iterable[tuple[str, float]]) -> list[RankedEmotion]:
+    """Emotions with their probabilities, as they come."""
+    return [RankedEmotion(emotion=emotion, probability=probability) for emotion, probability in probabilities]
+
+
+def files(prediction: Prediction) -> dict[str, str]:
+    """What can be saved of a long recording: ending > content."""
+    if len(prediction.segments) < 2:
+        return {}
+    return {
+        "csv": timeline_csv(prediction),
+        "json": timeline_json(prediction),
+        "txt": audacity_labels(prediction),
+    }
 
 
 def moments(segments: Sequence[Segment]) -> list[Moment]:
@@ -107,7 +161,7 @@ def is_unsure(probabilities: list[float]) -> bool:
 
 
 def advice_on(waveform: np.ndarray, duration: float) -> list[str]:
-    """How the next recording could be better: keys of texts.py."""
+    """How the next recording could be better: keys of the texts."""
     loudness = np.abs(waveform)
     advice = []
     if duration < SHORT_SECONDS:

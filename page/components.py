@@ -1,48 +1,43 @@
 """The page's own components and its look; their HTML, scripts and styles are the files beside this module."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
 from gradio_client.utils import python_type_to_json_schema
 
-from page.answer import Answer
 from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, ink_on
 from page.texts import ENGLISH, TEXTS
 
 
 FOLDER = Path(__file__).parent
 EXAMPLES = ("even", "sharp", "hurried", "turning")  # each in examples/, its name in the texts
+SHARED_SCRIPTS = ("language.js", "faces.js", "timeline.js", "capture.js")
 
 translate = gr.I18n(**TEXTS)
 
 
-def microphone(limit_seconds: int) -> gr.HTML:
-    """A large button that records up to `limit_seconds`; its `submit` event carries the uploaded file."""
-    return gr.HTML(
-        html_template=source("microphone.html"),
-        js_on_load=source("language.js", "microphone.js"),
-        texts=TEXTS,
-        limit_seconds=limit_seconds,
-        apply_default_css=False,
-        elem_id="microphone",
-    )
+def drawn(name: str, value: Any, **props: Any) -> gr.HTML:
+    """A part of the page with a template and a script of this name.
 
-
-def answer_card(answer: Answer) -> gr.HTML:
-    """The card that draws an `Answer`, and every further one that an event returns to it.
-
-    Its prop `emotions` lists those that have a bar even while there is no answer.
+    The script draws the value, and every further one that an event returns to it; it also sees the `props`.
     """
     return gr.HTML(
-        answer,
-        emotions=[],
-        html_template=source("answer.html"),
-        js_on_load=source("language.js", "faces.js", "timeline.js", "answer.js"),
-        texts=TEXTS,
+        value,
+        html_template=source(f"{name}.html"),
+        js_on_load=source(f"{name}.js"),
         apply_default_css=False,
-        elem_id="answer",
+        elem_id=name,
+        **props,
     )
+
+
+def shared_scripts() -> str:
+    """What the scripts of all parts use, for the head of the page; the texts in it come with every language."""
+    all_texts = json.dumps(TEXTS, ensure_ascii=False).replace("<", "\\u003c")
+    return f"<script>const allTexts = {all_texts};\n{source(*SHARED_SCRIPTS)}</script>"
 
 
 def examples(recording: gr.Audio) -> gr.Examples:

@@ -25,3 +25,14 @@ function drawFace(name) {
   face.dataset.emotion = name; // set here, because a model may name its labels as it likes
   return face;
 }
+
+// A line of a list: face, name, and a bar as long as the share.
+function makeBar(emotion, share, value) {
+  const track = makeElement("span", { className: "bar-track" }, makeElement("span"));
+  const name = makeElement("span", { className: "bar-name", textContent: nameOf(emotion) });
+  const figure = makeElement("span", { className: "bar-value", textContent: value });
+  const row = makeElement("li", { className: "bar" }, drawFace(emotion), name, track, figure);
+  row.dataset.emotion = emotion;
+  row.style.setProperty("--share", share);
+  return row;
+}

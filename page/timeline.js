@@ -21,7 +21,8 @@ function drawShape(tag, attributes, ...children) {
   return shape;
 }
 
-function drawTimeline({ segments, waveform, duration }, width, nameOf) {
+// `nameTime` writes a time of the axis.
+function drawTimeline({ segments, waveform, duration }, width, nameTime = formatClock) {
   const scale = width / duration; // pixels a second
   return drawShape(
     "svg",
@@ -29,9 +30,9 @@ function drawTimeline({ segments, waveform, duration }, width, nameOf) {
     drawWaveform(waveform, segments, duration, width),
     ...speechRuns(segments).flatMap((run) => [
       drawAreas(run, scale),
-      ...dominantStretches(run).flatMap((stretch) => drawName(stretch, run, scale, nameOf)),
+      ...dominantStretches(run).flatMap((stretch) => drawName(stretch, run, scale)),
     ]),
-    drawAxis(duration, scale, width),
+    drawAxis(duration, scale, width, nameTime, CHART_HEIGHT),
   );
 }
 
@@ -120,7 +121,7 @@ function drawAreas(run, scale) {
 }
 
 // The emotion's name inside its area, at the place with the most room for it, if there is enough.
-function drawName({ emotion, start, end }, run, scale, nameOf) {
+function drawName({ emotion, start, end }, run, scale) {
   const text = nameOf(emotion);
   const half = (LETTER_WIDTH * text.length + LETTER_HEIGHT / 2) / 2 / scale; // seconds
   let best = { room: LETTER_HEIGHT };
@@ -147,13 +148,14 @@ function bandAt(run, emotion, time) {
   return from.map((edge, index) => edge + share * (to[index] - edge));
 }
 
-function drawAxis(duration, scale, width) {
+// Times whose letters end above `bottom`.
+function drawAxis(duration, scale, width, nameTime, bottom) {
   const group = drawShape("g", { class: "axis" });
   const step = TICK_STEPS.find((seconds) => seconds * scale >= TICK_DISTANCE) ?? TICK_STEPS.at(-1);
   for (let time = 0; time <= duration; time += step) {
     const x = time * scale;
     const anchor = x < 16 ? "start" : x > width - 16 ? "end" : "middle";
-    group.append(drawShape("text", { x, y: CHART_HEIGHT - 6, "text-anchor": anchor }, formatClock(time)));
+    group.append(drawShape("text", { x, y: bottom - 6, "text-anchor": anchor }, nameTime(time)));
   }
   return group;
 }

@@ -1,5 +1,9 @@
-"""The page's doors for programs: app.py in a process of its own, asked by gradio_client and by plain HTTP."""
+"""The page's doors for programs: app.py in a process of its own, asked by gradio_client, plain HTTP and MCP."""
 
+import ast
+import asyncio
+import base64
+import itertools
 import json
 import shutil
 
@@ -9,7 +13,10 @@ import pytest
 import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
 
+from tests.generated_sound import RATE, speech_like
 from tests.served_page import ServedPage, served_page
 
 
@@ -46,6 +53,47 @@ def test_silence_is_no_speech(client, tmp_path):
     assert set(result["scores"].values()) == {0.0}
 
 
+def test_timeline_has_passages_and_shares(client, tmp_path):
+    soundfile.write(tmp_path / "talk.wav", np.concatenate([speech_like(8.0), np.zeros(4 * RATE)]), RATE)
+    result = client.predict(audio=handle_file(tmp_path / "talk.wav"), api_name="/timeline")
+    assert result["duration"] == pytest.approx(12.0)
+    assert sum(result["shares"].values()) == pytest.approx(1.0)
+    assert result["segments"][0]["start"] == 0.0
+    assert result["segments"][-1]["label"] == "no speech"
+    labels = [segment["label"] for segment in result["segments"]]
+    assert all(label != following for label, following in itertools.pairwise(labels))
+
+
+def test_batch_answers_the_good_ones_and_names_the_bad_one(client, speech_file, tmp_path):
+    (tmp_path / "diary.wav").write_bytes(b"no sound" * 99)
+    files = [handle_file(speech_file), handle_file(tmp_path / "diary.wav"), handle_file(speech_file)]
+    first, bad, last = client.predict(files=files, api_name="/batch")
+    assert (first["name"], first["problem"]) == ("speech.wav", None)
+    assert first["prediction"]["speech"] is True
+    assert last == first
+    assert bad["prediction"] is None
+    assert "'diary.wav' is no recording" in bad["problem"]
+
+
+def test_batch_has_a_limit(client, speech_file):
+    for files in ([], [handle_file(speech_file)] * 21):
+        with pytest.raises(AppError, match=f"Give 1 to 20 recordings as `files`; got {len(files)}"):
+            client.predict(files=files, api_name="/batch")
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../app.py", "file:///etc/hostname"])
+def test_batch_takes_no_path_of_the_server(client, path):
+    (answer,) = client.predict(files=[path], api_name="/batch")
+    assert "is no address" in answer["problem"]
+    with pytest.raises(AppError):
+        client.predict(files=[{"path": path}], api_name="/batch")
+
+
+def test_batch_fetches_nothing_from_the_server_itself(client, page):
+    (answer,) = client.predict(files=[f"{page.url}secret.wav"], api_name="/batch")
+    assert "could not be fetched" in answer["problem"]
+
+
 @pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"I am no sound. " * 50, "no recording")])
 def test_bad_file_gets_a_sentence(client, page, tmp_path, content, reason):
     path = tmp_path / "diary.wav"
@@ -75,6 +123,41 @@ def test_predict_is_described(client):
         "segments": "array",
     }
     assert "which emotion" in endpoint["description"]
+
+
+@pytest.mark.parametrize(("endpoint", "parameter"), [("/timeline", "audio"), ("/batch", "files")])
+def test_other_doors_are_described(client, endpoint, parameter):
+    described = client.view_api(return_format="dict")["named_endpoints"][endpoint]
+    assert [item["parameter_name"] for item in described["parameters"]] == [parameter]
+    assert "emotion" in described["description"]
+    assert described["returns"][0]["type"]["type"] == ("array" if endpoint == "/batch" else "object")
+
+
+def test_only_the_doors_are_open_to_programs(client):
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/predict", "/timeline", "/batch"}
+
+
+async def ask_by_mcp(url: str, calls: dict) -> tuple[dict, list]:
+    """Descriptions of the tools by their names, and the answers to the calls: name of a tool > arguments."""
+    async with (
+        streamable_http_client(f"{url}gradio_api/mcp/") as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        tools = {tool.name: tool.description for tool in (await session.list_tools()).tools}
+        return tools, [await session.call_tool(name, arguments) for name, arguments in calls.items()]
+
+
+def test_chatbot_asks_by_mcp(page, speech_file):
+    address = f"data:audio/wav;base64,{base64.b64encode(speech_file.read_bytes()).decode()}"
+    calls = {"predict": {"audio": address}, "timeline": {"audio": address}, "batch": {"files": [address]}}
+    tools, answers = asyncio.run(ask_by_mcp(page.url, calls))
+    assert set(tools) == set(calls)
+    assert "which emotion a voice expresses" in tools["predict"]
+    assert not any(answer.isError for answer in answers)
+    contents = [ast.literal_eval(answer.content[0].text) for answer in answers]
+    assert contents[0]["speech"] is contents[1]["speech"] is contents[2][0]["prediction"]["speech"] is True
+    assert contents[0]["label"] == contents[1]["label"] == contents[2][0]["prediction"]["label"]
 
 
 def call_over_http(page: ServedPage, recording: str) -> str:

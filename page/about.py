@@ -1,0 +1,76 @@
+"""The heart of the model card, read from the files beside the weights of the model that is running."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, TypedDict
+
+
+METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE = "metrics.json", "recipe.json", "model.safetensors"
+FILES = (METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE)
+UNSEEN = "speaker-disjoint"  # the protocol under which no speaker of the test was heard in training
+VERSION_DIGITS = 8  # of the weights' SHA-256
+
+
+class Quality(TypedDict):
+    """How well the model does; shares from 0 to 1."""
+
+    unseen: bool  # whether the speakers were never heard in training
+    clips: int
+    speakers: int
+    labels: list[str]
+    uar: float
+    recall: dict[str, float]
+    confusion: list[list[float]]  # of each true label (row), the share that was taken for each label
+    by_language: dict[str, float]  # UAR by ISO 639 code
+    calibration_error: float
+
+
+class About(TypedDict):
+    """What about.js draws; what a model does not bring along is None or empty."""
+
+    name: str
+    version: str
+    parameters: int | None
+    corpora: list[str]
+    speakers: int
+    quality: Quality | None
+
+
+def about(folder: Path, name: str) -> About:
+    """
+    What is known of a model.
+
+    Args:
+        folder: of the checkpoint.
+        name: what to call it where it does not say so itself.
+    """
+    metrics, recipe = read(folder / METRICS_FILE), read(folder / RECIPE_FILE)
+    return About(
+        name=recipe.get("name", name),
+        version=hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:VERSION_DIGITS],
+        parameters=metrics.get("parameters"),
+        corpora=[corpus.upper().replace("_", "-") for corpus in recipe.get("corpora", [])],
+        speakers=len(recipe.get("speakers", [])),
+        quality=quality(metrics) if metrics else None,
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A JSON file; empty where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def quality(metrics: dict[str, Any]) -> Quality:
+    """The figures that are shown, of those that an evaluation wrote."""
+    return Quality(
+        unseen=metrics["protocol"] == UNSEEN,
+        clips=metrics["clips"],
+        speakers=metrics["speakers"],
+        labels=metrics["labels"],
+        uar=metrics["uar"],
+        recall=metrics["recall"],
+        confusion=[[count / max(1, sum(row)) for count in row] for row in metrics["confusion_matrix"]],
+        by_language=metrics["uar_by_language"],
+        calibration_error=metrics["calibration_error"],
+    )

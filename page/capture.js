@@ -1,0 +1,95 @@
+// The microphone as sound in pieces, and the round button that opens and closes it.
+
+// The browser's own processing would change what the model hears: a quiet voice would arrive as a loud one.
+const UNPROCESSED = { autoGainControl: false, echoCancellation: false, noiseSuppression: false };
+const CAPTURE_MODULE = `
+  registerProcessor("capture", class extends AudioWorkletProcessor {
+    process([[channel]]) {
+      if (channel) this.port.postMessage(channel.slice());
+      return true;
+    }
+  });`;
+
+// Calls `hear(samples, sampleRate)` with each piece of mono sound, and `lost()` when the microphone goes away.
+// Returns { sampleRate, close }.
+async function openMicrophone(hear, lost) {
+  if (!navigator.mediaDevices?.getUserMedia) throw new DOMException("", "InsecureError");
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: UNPROCESSED });
+  try {
+    return await capture(stream, hear, lost);
+  } catch (error) {
+    stream.getTracks().forEach((track) => track.stop());
+    throw error;
+  }
+}
+
+async function capture(stream, hear, lost) {
+  const context = new AudioContext();
+  await context.resume();
+  const module = URL.createObjectURL(new Blob([CAPTURE_MODULE], { type: "text/javascript" }));
+  await context.audioWorklet.addModule(module);
+  URL.revokeObjectURL(module);
+  const node = new AudioWorkletNode(context, "capture", { channelCount: 1, channelCountMode: "explicit" });
+  node.port.onmessage = ({ data }) => hear(data, context.sampleRate);
+  context.createMediaStreamSource(stream).connect(node);
+  stream.getTracks()[0].onended = lost;
+  const close = () => {
+    node.port.onmessage = null;
+    stream.getTracks().forEach((track) => track.stop());
+    return context.close();
+  };
+  return { sampleRate: context.sampleRate, close };
+}
+
+function explainRefusal(error) {
+  if (error.name === "InsecureError") return texts.insecure;
+  if (error.name === "NotAllowedError" || error.name === "SecurityError") return texts.denied;
+  if (error.name === "NotFoundError" || error.name === "OverconstrainedError") return texts.missing;
+  return texts.busy;
+}
+
+// The round button of microphone.html: `show` a state in words, and let its ring `follow` the voice.
+function makeMicrophoneButton(root) {
+  const find = (name) => root.querySelector(name);
+  const button = find("button");
+  let level = 0;
+  function show(state, message, detail = "") {
+    root.dataset.state = state;
+    button.setAttribute("aria-label", state === "listening" ? texts.stop : texts.record);
+    button.setAttribute("aria-busy", String(state === "asking" || state === "sending"));
+    if (find(".microphone-status").textContent !== message) find(".microphone-status").textContent = message;
+    find(".microphone-clock").textContent = detail;
+    if (state !== "listening") follow(null);
+  }
+  function follow(chunk) {
+    if (!chunk) {
+      level = 0;
+      return root.style.removeProperty("--level");
+    }
+    const power = chunk.reduce((sum, sample) => sum + sample * sample, 0) / chunk.length;
+    const decibels = 10 * Math.log10(power + 1e-10);
+    level = Math.max(0.97 * level, Math.min(1, (decibels + 55) / 45)); // -55 dB: a quiet room, -10 dB: a loud voice
+    root.style.setProperty("--level", level.toFixed(3));
+  }
+  function tick(seconds) {
+    if (find(".microphone-clock").textContent !== formatClock(seconds)) {
+      find(".microphone-clock").textContent = formatClock(seconds);
+    }
+  }
+  const isBusy = () => button.ariaBusy === "true";
+  return { show, follow, tick, isBusy, onPress: (act) => button.addEventListener("click", act) };
+}
+
+// 16-bit integers, little-endian, from offset on.
+function writeSamples(view, offset, chunks) {
+  for (const chunk of chunks) {
+    for (const sample of chunk) {
+      view.setInt16(offset, Math.round(32767 * Math.max(-1, Math.min(1, sample))), true);
+      offset += 2;
+    }
+  }
+}
+
+function countSamples(chunks) {
+  return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+}

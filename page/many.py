@@ -1,0 +1,132 @@
+"""Many recordings at once: each is answered or its problem named, and all are put into one table."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from page.answer import PredictionDict, is_unsure
+from page.recordings import SHOWN, FilesOrAddresses, fetch
+from ser_model.audio_io import AudioError
+from ser_model.prediction import Prediction
+from ser_model.recognizer import EmotionRecognizer
+from ser_model.timeline import SCORE_DIGITS, TIME_DIGITS, as_csv
+
+
+MAX_FILES = 20
+
+
+class FileDict(TypedDict):
+    """The answer to a file for programs: a prediction or, if it could not be read, the problem."""
+
+    name: str
+    prediction: PredictionDict | None
+    problem: str | None
+
+
+class Row(TypedDict):
+    """A line of the table; `label` is empty where there is a problem."""
+
+    name: str
+    problem: str
+    label: str
+    speech: bool
+    unsure: bool
+    probability: float
+    duration: float  # seconds
+
+
+class Table(TypedDict):
+    """What many.js draws."""
+
+    rows: list[Row]
+    total: int  # files that are to be answered
+    given: int  # files that were dropped
+    csv: str  # empty until all are answered
+
+
+Result = tuple[str, Prediction | AudioError]
+
+
+def name_only(error: AudioError, path: str) -> str:
+    """The error's sentence without the server's folders."""
+    return str(error).replace(path, Path(path).name)
+
+
+def results(recognizer: EmotionRecognizer, paths: Iterable[str]) -> Iterator[Result]:
+    """The answer to each file in turn, or what is wrong with it."""
+    for path in paths:
+        try:
+            yield path, recognizer.predict(path)
+        except AudioError as error:
+            yield path, error
+
+
+def answers_for_programs(
+    recognizer: EmotionRecognizer, recordings: FilesOrAddresses, folder: str
+) -> Iterator[FileDict]:
+    """The answer to each recording in turn, or what is wrong with it; addresses are fetched into `folder`."""
+    for recording in recordings.root:
+        try:
+            path = fetch(recording, folder)
+        except AudioError as error:
+            yield FileDict(name=str(recording)[:SHOWN], prediction=None, problem=str(error))
+        else:
+            yield from (as_file_dict(*result) for result in results(recognizer, [path]))
+
+
+def as_file_dict(path: str, result: Prediction | AudioError) -> FileDict:
+    """An answer for programs."""
+    failed = isinstance(result, AudioError)
+    return FileDict(
+        name=Path(path).name,
+        prediction=None if failed else result.to_dict(),
+        problem=name_only(result, path) if failed else None,
+    )
+
+
+def no_files() -> Table:
+    """The table before anything is dropped."""
+    return Table(rows=[], total=0, given=0, csv="")
+
+
+def tables(recognizer: EmotionRecognizer, paths: Sequence[str]) -> Iterator[Table]:
+    """The table as it grows; the last one has the CSV."""
+    taken = paths[:MAX_FILES]
+    done: list[Result] = []
+    rows: list[Row] = []
+    yield Table(rows=[], total=len(taken), given=len(paths), csv="")
+    for path, result in results(recognizer, taken):
+        done.append((path, result))
+        rows.append(as_row(path, result))
+        csv = table_csv(recognizer.labels, done) if len(done) == len(taken) else ""
+        yield Table(rows=list(rows), total=len(taken), given=len(paths), csv=csv)
+
+
+def as_row(path: str, result: Prediction | AudioError) -> Row:
+    """A line of the table."""
+    if isinstance(result, AudioError):
+        problem = name_only(result, path)
+        return Row(
+            name=Path(path).name, problem=problem, label="", speech=False, unsure=False, probability=0.0, duration=0.0
+        )
+    return Row(
+        name=Path(path).name,
+        problem="",
+        label=result.label,
+        speech=result.speech,
+        unsure=is_unsure([score for _, score in result.ranked()]),
+        probability=result.confidence,
+        duration=result.duration,
+    )
+
+
+def table_csv(labels: Sequence[str], done: Sequence[Result]) -> str:
+    """A line for each file: name, length, emotion, its probability, those of all emotions, and the problem if any."""
+    rows = []
+    for path, result in done:
+        if isinstance(result, AudioError):
+            rows.append([Path(path).name, "", "", "", *[""] * len(labels), name_only(result, path)])
+        else:
+            scores = [round(score, SCORE_DIGITS) for score in (result.confidence, *result.scores.values())]
+            rows.append([Path(path).name, round(result.duration, TIME_DIGITS), result.label, *scores, ""])
+    return as_csv(["file", "seconds", "emotion", "probability", *labels, "problem"], rows)

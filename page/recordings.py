@@ -1,0 +1,48 @@
+"""Several recordings from a program: files that it uploaded, or addresses, because an MCP client cannot upload."""
+
+from gradio.components.api_component import Api
+from gradio.data_classes import FileData, GradioRootModel
+from gradio.processing_utils import save_base64_to_cache, ssrf_protected_download
+
+from ser_model.audio_io import AudioError
+
+
+DATA, WEB = "data:", ("https://", "http://")
+SHOWN = 80  # letters of an address in a message
+FILE_SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}, "meta": {"type": "object"}}}
+ADDRESS_SCHEMA = {"type": "string", "format": "uri"}
+
+
+class FilesOrAddresses(GradioRootModel):
+    """Uploaded files, and addresses (https, http or data) as strings."""
+
+    root: list[FileData | str]
+
+
+def recordings_input() -> Api:
+    """An input that gives `FilesOrAddresses`; gradio refuses every file in it that was not uploaded.
+
+    A gr.File would do, but its schema has references, which are not found in the schema of an MCP tool.
+    """
+    component = Api(None, {"type": "array", "items": {"anyOf": [ADDRESS_SCHEMA, FILE_SCHEMA]}}, "Recordings")
+    component.data_model = FilesOrAddresses
+    return component
+
+
+def fetch(recording: FileData | str, folder: str) -> str:
+    """
+    The path of a recording. One at an address is fetched into `folder`, from public servers only.
+
+    Raises:
+        AudioError: nothing could be fetched.
+    """
+    if isinstance(recording, FileData):
+        return recording.path
+    try:
+        if recording.startswith(DATA):
+            return save_base64_to_cache(recording, folder)
+        if recording.startswith(WEB):
+            return ssrf_protected_download(recording, folder)
+    except Exception as error:  # whatever the network and its libraries raise
+        raise AudioError(f"'{recording[:SHOWN]}' could not be fetched: {error}") from error
+    raise AudioError(f"'{recording[:SHOWN]}' is no address: it begins with https://, http:// or data:.")

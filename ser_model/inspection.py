@@ -1,0 +1,56 @@
+"""What the network gets of a recording, and to which moments it listens."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .acoustics import sound_interval
+from .audio_io import SAMPLING_RATE
+from .feature_extraction_ser import SERFeatureExtractor
+from .torch_backend import TorchBackend
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """
+    A recording as the network sees it.
+
+    Attributes:
+        log_mel: spectrogram in dB, float32 (frames, mel bands).
+        mfcc: float32 (frames, coefficients).
+        attention: weight of each moment, float32 (moments,), evenly spaced from `start` to `end`; they sum to 1. None
+            where the network has no attention.
+        start, end: the part that the network hears, in seconds; it leaves out silence at both ends where it was
+            trained so.
+    """
+
+    log_mel: np.ndarray
+    mfcc: np.ndarray
+    attention: np.ndarray | None
+    start: float
+    end: float
+
+
+@torch.inference_mode()
+def inspect(backend: TorchBackend, waveform: np.ndarray) -> Inspection:
+    """What the network of `backend` makes of a mono waveform at 16 kHz, float32 (samples,)."""
+    extractor = backend.extractor
+    shown = SERFeatureExtractor(
+        **{**extractor.to_dict(), "feature_names": ["log_mel", "mfcc"], "trim_db": None},
+    )
+    features = shown(waveform, return_tensors="np")["input_features"][0]
+    inputs = extractor(waveform, return_tensors="pt")
+    _, encoded = backend.network(inputs["input_features"], inputs["attention_mask"])
+    attention = None if encoded.attentions is None else encoded.attentions[0].mean(0).numpy()
+    start, end = 0, len(waveform)
+    if extractor.trim_db is not None:
+        samples = torch.from_numpy(waveform)
+        start, end = sound_interval(samples, extractor.n_fft, extractor.hop_length, extractor.trim_db)
+    return Inspection(
+        log_mel=features[:, : shown.n_mels],
+        mfcc=features[:, shown.n_mels :],
+        attention=attention,
+        start=start / SAMPLING_RATE,
+        end=end / SAMPLING_RATE,
+    )

@@ -1,0 +1,180 @@
+"""What the page draws, and what it keeps: texts, streams of live visitors, tables of files, figures of the model."""
+
+import base64
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+import page.live
+from page.about import about
+from page.answer import MAX_MOMENTS, describe
+from page.components import shared_scripts
+from page.inside import MAX_SECONDS, look_inside
+from page.live import Chunk, LiveStreams
+from page.many import tables
+from page.texts import ENGLISH, TEXTS
+from ser_model.audio_io import SAMPLING_RATE
+from ser_model.recognizer import EmotionRecognizer
+from tests.generated_sound import speech_like
+
+
+PLACEHOLDER = re.compile(r"{\w+}")
+COUNTS = [[8, 2], [1, 3]]
+
+
+@pytest.fixture(scope="module")
+def recognizer(checkpoint) -> EmotionRecognizer:
+    return EmotionRecognizer.from_pretrained(checkpoint)
+
+
+def chunk(samples: np.ndarray, number: int = 0) -> Chunk:
+    content = base64.b64encode((32767 * samples).astype("<i2").tobytes()).decode()
+    return Chunk(number=number, rate=SAMPLING_RATE, samples=content)
+
+
+@pytest.mark.parametrize("language", sorted(TEXTS))
+def test_every_language_says_everything(language):
+    texts = TEXTS[language]
+    assert set(texts) == set(ENGLISH)
+    for key, text in texts.items():
+        assert text.strip(), key
+        assert sorted(PLACEHOLDER.findall(text)) == sorted(PLACEHOLDER.findall(ENGLISH[key])), key
+
+
+def test_languages():
+    assert set(TEXTS) == {"en", "es", "de", "zh", "hi"}
+
+
+def test_texts_cannot_end_the_script():
+    assert shared_scripts().count("</script>") == 1
+
+
+def test_long_answer_is_drawn_by_few_moments_and_saved_whole(recognizer):
+    waveform = np.tile(speech_like(10.0), 20)
+    prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE)
+    answer = describe(prediction, waveform, "talk")
+    assert len(answer["segments"]) <= MAX_MOMENTS
+    assert len(json.loads(answer["files"]["json"])["moments"]) == 200
+    assert answer["stretches"][-1]["end"] == pytest.approx(200.0)
+    assert sum(share["probability"] for share in answer["shares"]) == pytest.approx(1.0)
+    assert set(answer["files"]) == {"csv", "json", "txt"}
+
+
+def test_short_answer_has_nothing_to_save(recognizer, speech):
+    assert describe(recognizer.predict(speech, sampling_rate=SAMPLING_RATE), speech, "hello")["files"] == {}
+
+
+def test_live_visitor_is_heard_until_stop(recognizer, speech):
+    streams = LiveStreams()
+    first = streams.hear("a", chunk(speech), recognizer)
+    second = streams.hear("a", chunk(speech, 1), recognizer)
+    assert first["state"] == second["state"] == "speech"
+    assert (second["number"], second["start"], second["end"]) == (1, pytest.approx(3.0), pytest.approx(6.0))
+    assert sum(second["scores"].values()) == pytest.approx(1.0)
+    stop = streams.hear("a", Chunk(number=2, rate=0, samples=""), recognizer)
+    assert stop["state"] == "stopped"
+    assert streams.streams == {}
+
+
+def test_live_visitors_do_not_hear_one_another(recognizer, speech):
+    streams = LiveStreams()
+    streams.hear("a", chunk(speech), recognizer)
+    assert streams.hear("b", chunk(np.zeros(8000)), recognizer)["state"] == "silent"
+    assert streams.hear("a", chunk(np.zeros(8000), 1), recognizer)["start"] == pytest.approx(3.0)
+
+
+def test_live_ends_by_itself(recognizer, speech, monkeypatch):
+    monkeypatch.setattr(page.live, "MAX_SECONDS", 5.0)
+    streams = LiveStreams()
+    states = [streams.hear("a", chunk(speech, number), recognizer)["state"] for number in range(3)]
+    assert states == ["speech", "limit", "stopped"]
+    assert streams.streams == {}
+
+
+def test_live_has_room_for_so_many(recognizer, speech, monkeypatch):
+    monkeypatch.setattr(page.live, "MAX_STREAMS", 1)
+    streams = LiveStreams()
+    streams.hear("a", chunk(speech), recognizer)
+    assert streams.hear("b", chunk(speech), recognizer)["state"] == "busy"
+    assert streams.hear("a", chunk(speech), recognizer)["state"] == "speech"  # begins anew
+    streams.leave("a")
+    assert streams.hear("b", chunk(speech), recognizer)["state"] == "speech"
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [("no base64!", 16000), ("QQ==", 16000), ("A" * (page.live.MAX_CHUNK_BYTES + 4), 16000), ("QUE=", 7)],
+)
+def test_bad_chunk_ends_the_stream(recognizer, samples, rate):
+    streams = LiveStreams()
+    assert streams.hear("a", Chunk(number=0, rate=rate, samples=samples), recognizer)["state"] == "problem"
+    assert streams.streams == {}
+
+
+def test_table_grows_and_names_bad_files(recognizer, speech_file, tmp_path):
+    (tmp_path / "diary.wav").write_bytes(b"no sound" * 99)
+    first, *_, last = tables(recognizer, [str(speech_file), str(tmp_path / "diary.wav")])
+    assert (first["rows"], first["total"]) == ([], 2)
+    good, bad = last["rows"]
+    assert (good["name"], good["problem"], good["speech"]) == ("speech.wav", "", True)
+    assert bad["label"] == ""
+    assert str(tmp_path) not in bad["problem"]
+    header, *lines = last["csv"].splitlines()
+    assert header.startswith("file,seconds,emotion,probability,angry,")
+    assert [line.split(",")[0] for line in lines] == ["speech.wav", "diary.wav"]
+    assert {line.count(",") >= header.count(",") for line in lines} == {True}
+
+
+def test_table_takes_twenty(recognizer, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8000), SAMPLING_RATE)
+    *_, last = tables(recognizer, [str(tmp_path / "silence.wav")] * 25)
+    assert (len(last["rows"]), last["total"], last["given"]) == (20, 20, 25)
+
+
+def test_inside_of_a_recording(recognizer, speech):
+    inside = look_inside(recognizer.backend, np.tile(speech, 20))
+    assert inside["is_cut"]
+    assert inside["duration"] == MAX_SECONDS
+    spectrogram = inside["spectrogram"]
+    content = np.frombuffer(base64.b64decode(spectrogram["values"]), np.uint8)
+    assert content.size == spectrogram["columns"] * spectrogram["rows"]
+    assert (content.min(), content.max()) == (0, 255)
+    assert max(inside["attention"]) == 1.0
+    assert (inside["start"], inside["end"]) == (0.0, MAX_SECONDS)
+
+
+def test_inside_shows_which_part_is_heard(recognizer, speech, monkeypatch):
+    monkeypatch.setattr(recognizer.backend.extractor, "trim_db", 30.0)
+    silence = np.zeros(SAMPLING_RATE, np.float32)
+    inside = look_inside(recognizer.backend, np.concatenate([silence, speech, silence]))
+    assert inside["start"] == pytest.approx(1.0, abs=0.1)
+    assert inside["end"] == pytest.approx(4.0, abs=0.1)
+
+
+def test_figures_of_the_model(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "model")
+    metrics = {
+        "protocol": "speaker-disjoint",
+        "labels": ["angry", "sad"],
+        "confusion_matrix": COUNTS,
+        **{"clips": 14, "speakers": 3, "uar": 0.775, "calibration_error": 0.1, "parameters": 12},
+        "recall": {"angry": 0.8, "sad": 0.75},
+        "uar_by_language": {"en": 0.775},
+    }
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    recipe = {"name": "small", "corpora": ["crema_d", "tess"], "speakers": ["a", "b"]}
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    figures = about(folder, "model")
+    assert (figures["name"], figures["corpora"], figures["speakers"]) == ("small", ["CREMA-D", "TESS"], 2)
+    assert figures["quality"]["unseen"] is True
+    assert figures["quality"]["confusion"] == [[0.8, 0.2], [0.25, 0.75]]
+    assert re.fullmatch(r"[0-9a-f]{8}", figures["version"])
+
+
+def test_model_without_figures(checkpoint):
+    figures = about(checkpoint, "my model")
+    assert (figures["name"], figures["quality"], figures["corpora"]) == ("my model", None, [])
