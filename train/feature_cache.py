@@ -3,8 +3,9 @@
 import inspect
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 import torch
@@ -37,19 +38,51 @@ def clip_analyses(paths: Sequence[str], extractor: SERFeatureExtractor, num_proc
     Returns:
         A row for each path: `log_mel` (frames * columns values, frame by frame) and `length` (frames).
     """
-    cache_file = cache_folder() / f"{fingerprint(paths, extractor)}.arrow"
+    return computed_once(
+        analyse_clip,
+        paths,
+        ANALYSIS_FEATURES,
+        fingerprint(paths, extractor),
+        num_proc=num_proc,
+        desc="Decoding clips and computing spectrograms",
+        extractor=extractor,
+    )
+
+
+def computed_once(
+    function: Callable[..., Mapping[str, Any]],
+    paths: Sequence[str],
+    features: Features,
+    name: str,
+    *,
+    num_proc: int | None = None,
+    desc: str,
+    **arguments: Any,
+) -> Dataset:
+    """
+    What a function gives for each clip, read from the cache where it is there already.
+
+    Args:
+        function: from {"path": ...}, the number of the process and the arguments to a row with the features.
+        paths: of the clips.
+        features: of the rows.
+        name: of what is stored, which changes with the clips and everything else that it depends on.
+        num_proc: as in [`clip_analyses`].
+        desc: what is said while it lasts.
+    """
+    cache_file = cache_folder() / f"{name}.arrow"
     cache_file.parent.mkdir(parents=True, exist_ok=True)
     return Dataset.from_dict({"path": list(paths)}).map(
-        analyse_clip,
+        function,
         with_rank=True,
-        fn_kwargs={"extractor": extractor},
-        features=ANALYSIS_FEATURES,
+        fn_kwargs=arguments,
+        features=features,
         remove_columns=["path"],
         num_proc=num_proc or default_processes(len(paths)),
         cache_file_name=str(cache_file),
         load_from_cache_file=True,
         writer_batch_size=ROWS_IN_MEMORY,
-        desc="Decoding clips and computing spectrograms",
+        desc=desc,
     )
 
 
@@ -60,8 +93,12 @@ def cache_folder() -> Path:
 
 def fingerprint(paths: Sequence[str], extractor: SERFeatureExtractor) -> str:
     """A name for the analyses of some clips, which changes with the clips, the settings and the code."""
-    changes = [(path, status.st_size, status.st_mtime_ns) for path in paths for status in [os.stat(path)]]
-    return Hasher.hash((changes, extractor.to_dict(), [inspect.getsource(module) for module in CODE]))
+    return Hasher.hash((changes_of(paths), extractor.to_dict(), [inspect.getsource(module) for module in CODE]))
+
+
+def changes_of(paths: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Path, size and time of change of each clip."""
+    return [(path, status.st_size, status.st_mtime_ns) for path in paths for status in [os.stat(path)]]
 
 
 def default_processes(clips: int) -> int | None:
