@@ -207,7 +207,7 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
                     buttons=["download"],
                     elem_id="voice",
                 )
-                examples(voice)
+                sample = examples()
             look = gr.Button(translate("inside"), size="md", elem_id="look")
             inside = drawn("inside", None)
         with gr.Tab(translate("tab_live")):
@@ -224,7 +224,8 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     limits = {"concurrency_limit": MAX_AT_ONCE, "concurrency_id": "recognizer"}
     demo.load(introduce_model, outputs=[card, model_card], queue=False, **quiet)
-    speak.submit(None, speak, voice, js="(recording) => recording")
+    for source in (speak, sample):
+        source.submit(None, source, voice, js="(recording) => recording")
     voice.change(answer, voice, card, **quiet, **limits)
     voice.change(lambda: None, outputs=inside, queue=False, **quiet)
     look.click(show_inside, voice, inside, **quiet, **limits)

@@ -9,7 +9,7 @@ from gradio.components.api_component import Api
 from gradio_client.utils import python_type_to_json_schema
 
 from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, ink_on
-from page.texts import ENGLISH, TEXTS
+from page.texts import TEXTS
 
 
 FOLDER = Path(__file__).parent
@@ -40,17 +40,10 @@ def shared_scripts() -> str:
     return f"<script>const allTexts = {all_texts};\n{source(*SHARED_SCRIPTS)}</script>"
 
 
-def examples(recording: gr.Audio) -> gr.Examples:
-    """Buttons that put one of the synthetic voices into `recording`."""
+def examples() -> gr.HTML:
+    """Buttons for the synthetic voices; its `submit` event carries the file."""
     gr.set_static_paths(FOLDER / "examples")  # gradio's copies would be deleted with the recordings
-    return gr.Examples(
-        [[str(FOLDER / "examples" / f"{name}.mp3")] for name in EXAMPLES],
-        recording,
-        label=translate("examples"),
-        example_labels=[ENGLISH[f"example_{name}"] for name in EXAMPLES],  # gradio does not translate these
-        cache_examples=False,
-        elem_id="examples",
-    )
+    return drawn("examples", None, paths={name: str(FOLDER / "examples" / f"{name}.mp3") for name in EXAMPLES})
 
 
 def typed_json(kind: type, label: str) -> Api:

@@ -4,10 +4,9 @@ import ast
 import asyncio
 import base64
 import itertools
-import json
 import shutil
+import time
 
-import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -16,7 +15,9 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
+from page.live import MAX_STREAMS
 from tests.generated_sound import RATE, speech_like
+from tests.page_client import PageClient, as_file
 from tests.served_page import ServedPage, served_page
 
 
@@ -160,23 +161,29 @@ def test_chatbot_asks_by_mcp(page, speech_file):
     assert contents[0]["label"] == contents[1]["label"] == contents[2][0]["prediction"]["label"]
 
 
-def call_over_http(page: ServedPage, recording: str) -> str:
-    """What a program without gradio_client gets: the events that follow the call, as text."""
-    data = {"data": [{"path": recording, "meta": {"_type": "gradio.FileData"}}]}
-    event = httpx.post(f"{page.url}gradio_api/call/predict", json=data).json()["event_id"]
-    return httpx.get(f"{page.url}gradio_api/call/predict/{event}", timeout=30).text
-
-
 def test_plain_http(page, speech_file):
-    with speech_file.open("rb") as stream:
-        (uploaded,) = httpx.post(f"{page.url}gradio_api/upload", files={"files": stream}).json()
-    event, data = call_over_http(page, uploaded).strip().split("\n")
-    assert event == "event: complete"
-    assert json.loads(data.removeprefix("data: "))[0]["speech"] is True
+    client = PageClient(page.url)
+    event, (answer,) = client.call("predict", client.upload(speech_file))
+    assert event == "complete"
+    assert answer["speech"] is True
 
 
 def test_files_of_the_server_stay_closed(page, speech_file):
-    assert "event: error" in call_over_http(page, str(speech_file))
+    client = PageClient(page.url)
+    assert client.call("predict", as_file(str(speech_file)))[0] == "error"
+    assert client.call("batch", [as_file(str(speech_file))])[0] == "error"
+
+
+def test_leaving_makes_room_for_another_live_visitor(page, speech):
+    client = PageClient(page.url)
+    for index in range(MAX_STREAMS):
+        assert client.hear(f"visitor{index}", 0, speech, RATE)["state"] == "speech"
+    assert client.hear("latecomer", 0, speech, RATE)["state"] == "busy"
+    client.leave("visitor0")
+    deadline = time.monotonic() + 20
+    while client.hear("latecomer", 0, speech, RATE)["state"] == "busy":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_damaged_model_is_told(checkpoint, speech_file, tmp_path):

@@ -1,0 +1,153 @@
+"""What the served page costs: answers, live visitors, a long recording, memory. Run: python -m benchmarks.page"""
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from benchmarks.measuring import Outcome, limited
+from tests.generated_sound import speech_like
+from tests.page_client import PageClient
+from tests.served_page import ServedPage, served_page
+
+
+RATE = 48000  # Hz, as most microphones have
+SHORT_SECONDS, ROUNDS = 5, 20
+LONG_SECONDS = 600
+VISITORS, LIVE_SECONDS, CHUNK_SECONDS = 8, 20, 0.5
+SETTLED, REQUESTS = 50, 500
+
+
+def run() -> list[Outcome]:
+    """Every measurement, on one page with the shipped model."""
+    with tempfile.TemporaryDirectory() as folder, served_page(Path(folder)) as page:
+        client = PageClient(page.url)
+        voices = write_voices(Path(folder))
+        wait_for_model(client, voices["short"])
+        return [
+            limited("5 s recording, from the request to the answer", median_answer(client, voices["short"]), "ms", 60),
+            limited(f"{VISITORS} live visitors, 95 % of the answers", live(page), "ms", 1e3 * CHUNK_SECONDS),
+            limited("ten-minute recording to its timeline", long_recording(client, voices["long"]), "s", 10),
+            limited(f"memory after {REQUESTS} requests above {SETTLED}", growth(page, client, voices), "MB", 30),
+        ]
+
+
+def write_voices(folder: Path) -> dict[str, Path]:
+    """Recordings of several lengths, and a file that is none."""
+    voice = speech_like(10.0, rate=RATE)
+    sounds = {
+        "short": voice[: SHORT_SECONDS * RATE],
+        "windows": voice,
+        "silence": np.zeros(RATE),
+        "long": np.tile(voice, LONG_SECONDS // 10),
+    }
+    paths = {name: folder / f"{name}.wav" for name in (*sounds, "bad")}
+    for name, samples in sounds.items():
+        soundfile.write(paths[name], samples, RATE)
+    paths["bad"].write_bytes(b"no sound" * 99)
+    return paths
+
+
+def wait_for_model(client: PageClient, path: Path) -> None:
+    """Return when the first answer has come."""
+    event, data = client.call("predict", client.upload(path))
+    if event != "complete" or not data[0]["speech"]:
+        raise RuntimeError(f"The page does not answer: {data}")
+
+
+def median_answer(client: PageClient, path: Path) -> float:
+    """Milliseconds from the request, when the recording is on the server, to the answer."""
+    recording = client.upload(path)
+    return 1e3 * statistics.median(timed(client, "predict", recording) for _ in range(ROUNDS))
+
+
+def timed(client: PageClient, endpoint: str, argument: object) -> float:
+    """Seconds of a call that is answered."""
+    start = time.perf_counter()
+    event, data = client.call(endpoint, argument)
+    if event != "complete":
+        raise RuntimeError(f"/{endpoint} failed: {data}")
+    return time.perf_counter() - start
+
+
+def long_recording(client: PageClient, path: Path) -> float:
+    """Seconds to the timeline of a long recording, upload included."""
+    start = time.perf_counter()
+    timed(client, "timeline", client.upload(path))
+    return time.perf_counter() - start
+
+
+def live(page: ServedPage) -> float:
+    """Milliseconds within which 95 % of the chunks of eight visitors who speak at once are answered."""
+    with ThreadPoolExecutor(VISITORS) as visitors:
+        delays = list(visitors.map(lambda index: talk(page.url, f"visitor{index}"), range(VISITORS)))
+    return 1e3 * float(np.percentile(list(itertools.chain(*delays)), 95))
+
+
+def talk(url: str, visitor: str) -> list[float]:
+    """Speak at the pace of a microphone; seconds from when each chunk was spoken to its answer."""
+    client = PageClient(url)
+    voice = speech_like(LIVE_SECONDS, rate=RATE)
+    size = round(CHUNK_SECONDS * RATE)
+    begin, delays = time.perf_counter(), []
+    for number in range(len(voice) // size):
+        spoken = begin + (number + 1) * CHUNK_SECONDS
+        time.sleep(max(0.0, spoken - time.perf_counter()))
+        now = client.hear(visitor, number, voice[number * size : (number + 1) * size], RATE)
+        if now["number"] != number or now["state"] not in ("speech", "silent"):
+            raise RuntimeError(f"Chunk {number} was answered by {now}")
+        delays.append(time.perf_counter() - spoken)
+    client.leave(visitor)
+    return delays
+
+
+def growth(page: ServedPage, client: PageClient, voices: dict[str, Path]) -> float:
+    """MB by which the page's memory grew between `SETTLED` and `REQUESTS` mixed requests."""
+    files = {name: client.upload(path) for name, path in voices.items() if name != "long"}
+    asks = itertools.cycle(
+        [
+            lambda index: client.call("predict", files["short"]),
+            lambda index: client.call("timeline", files["windows"]),
+            lambda index: client.call("batch", [files["short"], files["bad"], files["silence"]]),
+            lambda index: client.call("predict", files["bad"]),
+            lambda index: client.hear(f"visitor{index}", 0, speech_like(CHUNK_SECONDS, rate=RATE), RATE),
+            lambda index: client.leave(f"visitor{index - 1}"),
+        ]
+    )
+    settled = 0.0
+    for index, ask in zip(range(1, REQUESTS + 1), asks, strict=False):
+        ask(index)
+        if index == SETTLED:
+            settled = resident_megabytes(page.process.pid)
+    return resident_megabytes(page.process.pid) - settled
+
+
+def resident_megabytes(process_id: int) -> float:
+    """Resident memory of a process."""
+    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def main() -> int:
+    """Measure, print, write the figures; 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
+    options = parser.parse_args()
+    outcomes = run()
+    for outcome in outcomes:
+        print(outcome.line())
+    if options.output:
+        options.output.write_text(json.dumps([outcome.as_data() for outcome in outcomes], indent=2) + "\n")
+    return 0 if all(outcome.holds for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""A program that talks to the served page by plain HTTP: the named endpoints, and the live part as a browser does."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+
+PATIENCE = 120  # seconds
+
+
+class PageClient:
+    """Asks the page at `url`."""
+
+    def __init__(self, url: str):
+        self.http = httpx.Client(base_url=f"{url}gradio_api/", timeout=PATIENCE)
+        dependencies = httpx.get(f"{url}config", timeout=PATIENCE).json()["dependencies"]
+        self.hearing = next(entry["id"] for entry in dependencies if entry["api_name"] == "hear")
+
+    def upload(self, path: Path) -> dict[str, Any]:
+        """A file on the server, as an argument of a call."""
+        with path.open("rb") as stream:
+            (uploaded,) = self.http.post("upload", files={"files": stream}).json()
+        return as_file(uploaded)
+
+    def call(self, endpoint: str, argument: Any) -> tuple[str, Any]:
+        """Ask a named endpoint: the last event ("complete" or "error") and its data."""
+        event = self.http.post(f"call/{endpoint}", json={"data": [argument]}).json()["event_id"]
+        name, data = self.http.get(f"call/{endpoint}/{event}").text.strip().split("\n")[-2:]
+        return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+    def hear(self, visitor: str, number: int, samples: np.ndarray, rate: int) -> dict[str, Any]:
+        """What the live part answers to the next chunk of a visitor; float samples within -1 to 1."""
+        content = base64.b64encode((32767 * samples).astype("<i2").tobytes()).decode()
+        chunk = {"number": number, "rate": rate, "samples": content}
+        body = {"data": [chunk], "fn_index": self.hearing, "session_hash": visitor}
+        return self.http.post("run/predict", json=body).raise_for_status().json()["data"][0]["props"]["now"]
+
+    def leave(self, visitor: str) -> None:
+        """Open and close the connection by which the server knows that a visitor is there."""
+        with self.http.stream("GET", f"heartbeat/{visitor}") as response:
+            next(response.iter_raw())
+
+
+def as_file(path: str) -> dict[str, Any]:
+    """A path on the server as an argument of a call."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
