@@ -21,6 +21,7 @@ from train.metrics.calibration_error.calibration_error import expected_calibrati
 
 
 BLUE, ORANGE, GREY, LIGHT_GREY = "#0072B2", "#D55E00", "#767676", "#dddddd"  # of Okabe and Ito's palette
+LIGHT_BLUE = "#8cbbdb"
 OUTLINE = "#333333"  # keeps light colours apart from the paper
 SEX_COLOURS = {"female": ORANGE, "male": BLUE, "unknown": GREY}
 SEX_HATCHES = {"female": "", "male": "///", "unknown": ""}
@@ -356,7 +357,7 @@ def draw_noises(axes: plt.Axes, noises: Mapping[str, Sequence[float]], levels: S
 
 def draw_conditions(axes: plt.Axes, uars: Mapping[str, float], clean: float) -> None:
     """A bar for each condition, with its difference to the clean clips."""
-    bars = axes.barh(list(uars), [100 * uar for uar in uars.values()], height=0.7, color=BLUE, alpha=0.45)
+    bars = axes.barh(list(uars), [100 * uar for uar in uars.values()], height=0.7, color=LIGHT_BLUE)
     texts = [f"{100 * uar:.1f} ({100 * (uar - clean):+.1f})" for uar in uars.values()]
     axes.bar_label(bars, texts, label_type="center", fontsize=7)
     axes.axvline(100 * clean, color="black", linewidth=0.9, linestyle="--")
