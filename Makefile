@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: app test lint bench
+.PHONY: app test lint bench web
 
 app: $(VENV)/app.installed
 	HF_HUB_OFFLINE=1 $(BIN)/python app.py
@@ -18,6 +18,10 @@ test: $(VENV)/dev.installed lint
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+# The page that runs in the browser alone, in build/web
+web: $(VENV)/dev.installed
+	$(BIN)/python -m scripts.make_web
 
 bench: $(VENV)/dev.installed
 	$(BIN)/python -m benchmarks

