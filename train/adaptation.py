@@ -44,8 +44,9 @@ def adaptation(
         split: name of the part of the corpora.
 
     Returns:
-        The content of adaptation.json: for each corpus the figures of clips that were drawn at random, and of clips
-        that all express one emotion.
+        The content of adaptation.json: for each corpus the figures of clips that were drawn at random, of clips that
+        all express one emotion, and, as a control, of clips of another speaker: what is gained by those is no matter
+        of the voice, but of the corpus and its labels.
 
     Raises:
         ValueError: fewer than one clip or draw.
@@ -56,7 +57,6 @@ def adaptation(
     labels = checkpoint.recipe.labels
     check_clips(dataset, clips)
     predictions = predict(checkpoint.model, checkpoint.extractor, dataset)
-    choices: Mapping[str, Choice] = {"random clips": at_random(clips), "clips of one emotion": of_one_emotion(clips)}
     result = {
         "protocol": f"{checkpoint.protocol(predictions['speaker'])}, speaker-adapted",
         "split": split,
@@ -67,7 +67,11 @@ def adaptation(
             corpus: {
                 "clips": len(rows),
                 "speakers": int(rows["speaker"].nunique()),
-                **{name: figures_of_draws(rows, labels, choose, draws) for name, choose in choices.items()},
+                "adapted_by": {
+                    "random clips": figures_of_draws(rows, labels, at_random(clips), draws),
+                    "clips of one emotion": figures_of_draws(rows, labels, of_one_emotion(clips), draws),
+                    "another speaker": figures_of_draws(rows, labels, at_random(clips), draws, by_another=True),
+                },
             }
             for corpus, rows in predictions.groupby("corpus")
         },
@@ -107,22 +111,36 @@ def of_one_emotion(clips: int) -> Choice:
 
 
 def figures_of_draws(
-    predictions: pd.DataFrame, labels: Sequence[str], choose: Choice, draws: int, seed: int = 0
-) -> dict[str, Any]:
+    predictions: pd.DataFrame, labels: Sequence[str], choose: Choice, draws: int, *, by_another: bool = False
+) -> dict[str, Any] | None:
     """
     Means over draws, each with its own clips of every speaker, of figures on the clips that were not drawn.
+
+    Args:
+        predictions: of one corpus.
+        labels: the model's, in the order of its outputs.
+        choose: the clips to adapt with.
+        draws: how often.
+        by_another: adapt each speaker by the clips that were drawn of another one; None where there is no other.
 
     Returns:
         `uar`, `calibration_error` (both without) and `uar_adapted`, `calibration_error_adapted`; the `difference` of
         the UARs, between which bounds 95 % of the draws lie (`difference_interval`), and the share of them that lost.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     speakers = [
         (score_matrix(rows, labels), target_indices(rows, labels)) for _, rows in predictions.groupby("speaker")
     ]
+    others = len(speakers) - 1
+    if by_another and not others:
+        return None
     rows = []
-    for _ in tqdm(range(draws), desc="Drawing clips", leave=False):
-        tested = [adapt_and_test(scores, targets, choose(targets, random)) for scores, targets in speakers]
+    for number in tqdm(range(draws), desc="Drawing clips", leave=False):
+        drawn = [choose(targets, random) for _, targets in speakers]
+        heard = [scores[places] for (scores, _), places in zip(speakers, drawn, strict=True)]
+        turn = 1 + number % others if by_another else 0
+        heard = heard[turn:] + heard[:turn]
+        tested = [adapt_and_test(*speaker, *rest) for speaker, *rest in zip(speakers, drawn, heard, strict=True)]
         targets, plain, adapted = (np.concatenate(parts) for parts in zip(*tested, strict=True))
         rows.append((*figures(plain, targets), *figures(adapted, targets)))
     uar, error, uar_adapted, error_adapted = np.array(rows).T
@@ -139,17 +157,18 @@ def figures_of_draws(
 
 
 def adapt_and_test(
-    scores: np.ndarray, targets: np.ndarray, drawn: np.ndarray
+    scores: np.ndarray, targets: np.ndarray, drawn: np.ndarray, heard: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets, scores and corrected scores of a speaker's clips that were not drawn.
 
     Args:
         scores: of all clips of the speaker, (clips, labels).
         targets: places of their labels, (clips,).
-        drawn: places of the clips to adapt with.
+        drawn: places of the clips that are not tested.
+        heard: scores of the clips to adapt with.
     """
     kept = np.setdiff1d(np.arange(len(targets)), drawn)
-    return targets[kept], scores[kept], corrected(scores[kept], voice_correction(scores[drawn]))
+    return targets[kept], scores[kept], corrected(scores[kept], voice_correction(heard))
 
 
 def figures(scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
@@ -163,11 +182,12 @@ def summary(result: Mapping[str, Any]) -> str:
         f"{result['split']} split, {result['protocol']}: {plural(result['adapted_with'], 'clip')} of each speaker, "
         f"{plural(result['draws'], 'draw')}",
         "",
-        "corpus    adapted with            UAR  adapted  difference  95 % of the draws  that lost",
+        "corpus    adapted by              UAR  adapted  difference  95 % of the draws  that lost",
     ]
-    for corpus, kinds in result["corpora"].items():
-        for name in ("random clips", "clips of one emotion"):
-            one = kinds[name]
+    for corpus, figures_of_corpus in result["corpora"].items():
+        for name, one in figures_of_corpus["adapted_by"].items():
+            if one is None:  # there is no other speaker
+                continue
             low, high = one["difference_interval"]
             lines.append(
                 f"{corpus_title(corpus):9} {name:21} {100 * one['uar']:5.1f} {100 * one['uar_adapted']:8.1f} "

@@ -45,7 +45,7 @@ def test_what_is_drawn():
 def test_drawn_clips_are_not_tested():
     random = np.random.default_rng(0)
     scores, targets = random.dirichlet([1, 1, 1], 8), np.arange(8) % 3
-    kept, plain, adapted = adapt_and_test(scores, targets, np.array([1, 4]))
+    kept, plain, adapted = adapt_and_test(scores, targets, np.array([1, 4]), scores[[1, 4]])
     assert kept.tolist() == [0, 2, 0, 2, 0, 1]
     np.testing.assert_array_equal(plain, scores[[0, 2, 3, 5, 6, 7]])
     np.testing.assert_allclose(adapted, corrected(plain, voice_correction(scores[[1, 4]])))
@@ -59,6 +59,16 @@ def test_voices_that_sound_like_one_emotion_gain(choose):
     assert figures["difference"] == pytest.approx(figures["uar_adapted"] - figures["uar"])
     assert figures["share_of_draws_that_lost"] == 0
     assert figures["calibration_error_adapted"] < figures["calibration_error"]
+
+
+def test_clips_of_another_speaker_are_the_control():
+    table = voices(bias=1.5, speakers=3)
+    control = figures_of_draws(table, LABELS, at_random(10), draws=20, by_another=True)
+    own = figures_of_draws(table, LABELS, at_random(10), draws=20)
+    assert control["uar"] == own["uar"]  # the same clips are tested
+    assert control["difference"] < 0 < own["difference"]  # each of them sounds like another emotion
+    alone = table[table["speaker"] == "a-0"]
+    assert figures_of_draws(alone, LABELS, at_random(10), draws=2, by_another=True) is None
 
 
 def test_voices_without_a_bias_lose_next_to_nothing():
@@ -82,7 +92,8 @@ def test_the_command(tiny, tmp_path, capsys):
     savee = result["corpora"]["savee"]
     assert (savee["clips"], savee["speakers"]) == (14, 1)
     for name in ("random clips", "clips of one emotion"):
-        assert 0 <= savee[name]["uar_adapted"] <= 1
+        assert 0 <= savee["adapted_by"][name]["uar_adapted"] <= 1
+    assert savee["adapted_by"]["another speaker"] is None
     assert "test split, speaker-disjoint, speaker-adapted: 5 clips of each speaker, 3 draws" in capsys.readouterr().out
 
 
