@@ -34,7 +34,12 @@ TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speec
 
 
 def render_model_card(
-    checkpoint: Path, model_id: str = MODEL_NAME, *, files_at: str = f"{SHIPPED}/", figures: Sequence[str] = ()
+    checkpoint: Path,
+    model_id: str = MODEL_NAME,
+    *,
+    files_at: str = f"{SHIPPED}/",
+    figures: Sequence[str] = (),
+    exports: Sequence[str] = (),
 ) -> ModelCard:
     """
     The card of a checkpoint.
@@ -44,6 +49,7 @@ def render_model_card(
         model_id: how the examples call the model.
         files_at: where the card's links find the checkpoint's files; "" beside the card.
         figures: pictures to show, as the card's links find them.
+        exports: ONNX files, likewise.
 
     Raises:
         FileNotFoundError: the checkpoint was never evaluated: it has no metrics.json.
@@ -58,6 +64,7 @@ def render_model_card(
         model_name=model_id.rpartition("/")[2],
         files_at=files_at,
         figures=figures,
+        exports=exports,
         parameters=f"{metrics['parameters']:,}",
         megabytes=f"{(checkpoint / 'model.safetensors').stat().st_size / 1e6:.1f}",
         architecture=describe_architecture(SERConfig.from_pretrained(checkpoint)),

@@ -1,19 +1,25 @@
 """What goes to the Hub: a model with its code, card, figures and exports, and a Space with the page; nothing else."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import onnx
 from huggingface_hub import RepoCard
 from transformers.dynamic_module_utils import get_relative_import_files
 
+from ser_model.feature_extraction_ser import SERFeatureExtractor
+from ser_model.onnx_backend import MODEL_FILE
+from ser_model.onnx_export import export_onnx, quantise_weights
 from ser_model.torch_backend import CONFIG_FILE, EXTRACTOR_FILE, FILES
 from train.checkpoint import RECIPE_FILE
 from train.hub import Repository, Sent, send
 from train.model_card import SHIPPED, check_evaluated, render_model_card
 from train.report import METRICS_FILE, draw_confusions
+from train.robustness import ROBUSTNESS_FILE
 
 
 PROJECT = Path(__file__).parents[1]
@@ -23,6 +29,7 @@ EXAMPLE = Path(__file__).with_name("hub_example.py")
 EXAMPLE_FILE = "example.py"
 EXAMPLE_MODEL = "OWNER/NAME"  # stands in the example for the id of the model
 FIGURES_FOLDER = "figures"
+INT8_FILE = "model_int8.onnx"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl")  # nobody should load one; an earlier push may have left some
 MODEL_OWNED = ("*.py", "*.onnx", f"{FIGURES_FOLDER}/*", *PICKLES)
 
@@ -30,7 +37,7 @@ SPACE_FILES = ("app.py", "requirements.txt", "packages.txt", LICENCE_FILE)
 SPACE_PATTERNS = (
     "page/**/[!.]*.*",
     "ser_model/*.py",
-    *(f"{SHIPPED}/{name}" for name in FILES),
+    *(f"{SHIPPED}/{name}" for name in (*FILES, METRICS_FILE, RECIPE_FILE)),  # the page tells of both
 )
 SPACE_OWNED = ("*.py", "page/*", "ser_model/*")
 
@@ -68,11 +75,14 @@ def model_files(checkpoint: Path, repo_id: str) -> dict[str, bytes]:
         raise FileNotFoundError(f"{checkpoint} has no {', '.join(missing)}: it is no checkpoint of this project.")
     code = code_files(checkpoint)
     figures = figure_files(json.loads((checkpoint / METRICS_FILE).read_text()))
-    card = render_model_card(checkpoint, repo_id, files_at="", figures=list(figures))
+    exports = exported_files(checkpoint)
+    card = render_model_card(checkpoint, repo_id, files_at="", figures=list(figures), exports=list(exports))
+    measured = [name for name in (ROBUSTNESS_FILE,) if (checkpoint / name).is_file()]
     return {
-        **{name: (checkpoint / name).read_bytes() for name in copied},
+        **{name: (checkpoint / name).read_bytes() for name in (*copied, *measured)},
         **code,
         **figures,
+        **exports,
         CARD_FILE: str(card).encode(),
         EXAMPLE_FILE: EXAMPLE.read_text().replace(EXAMPLE_MODEL, repo_id).encode(),
         LICENCE_FILE: (PROJECT / LICENCE_FILE).read_bytes(),
@@ -102,6 +112,20 @@ def figure_files(metrics: Mapping[str, Any]) -> dict[str, bytes]:
     with TemporaryDirectory() as folder:
         draw_confusions(metrics, Path(folder), f"{metrics['split']} split")
         return {f"{FIGURES_FOLDER}/{path.name}": path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def exported_files(checkpoint: Path) -> dict[str, bytes]:
+    """The checkpoint as ONNX files; none where it has features that cannot be exported."""
+    if SERFeatureExtractor.from_pretrained(checkpoint).frame_feature_names:
+        return {}
+    for library in ("torch.onnx", "onnx_ir"):  # they tell of their inner workings
+        logging.getLogger(library).setLevel(logging.ERROR)
+    with TemporaryDirectory() as folder:
+        export_onnx(checkpoint, Path(folder, MODEL_FILE))
+        model = Path(folder, MODEL_FILE).read_bytes()
+    quantised = onnx.load_from_string(model)
+    quantise_weights(quantised)
+    return {MODEL_FILE: model, INT8_FILE: quantised.SerializeToString()}
 
 
 def space_files() -> dict[str, bytes]:

@@ -9,16 +9,19 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-import yaml
-from huggingface_hub import ModelCard, RepoCard, SpaceCard
+from huggingface_hub import ModelCard, SpaceCard
 
+from ser_model import SERFeatureExtractor
+from ser_model.onnx_backend import OnnxBackend
 from ser_model.recognizer import PRETRAINED
+from ser_model.torch_backend import TorchBackend
 from tests.hub_server import client_waits, hub_client, hub_server
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
 from train.hub import TRIES, HubError, Repository, send
-from train.publish import listing, model_files, space_files
+from train.publish import exported_files, listing, model_files, space_files
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub's uploads
@@ -97,7 +100,9 @@ class TestModelFiles:
             "feature_extraction_ser.py",
             "frame_features.py",
             "metrics.json",
+            "model.onnx",
             "model.safetensors",
+            "model_int8.onnx",
             "modeling_ser.py",
             "network_ser.py",
             "preprocessor_config.json",
@@ -121,6 +126,18 @@ class TestModelFiles:
             if name.endswith(".py"):
                 imported |= imports_of(content)
         assert imported - sys.stdlib_module_names == {"huggingface_hub", "librosa", "numpy", "torch", "transformers"}
+
+    def test_exports_answer_as_the_checkpoint(self, shipped, tmp_path, speech):
+        expected = TorchBackend(PRETRAINED).probabilities([speech])
+        for name, tolerance in {"model.onnx": 1e-4, "model_int8.onnx": 0.05}.items():
+            (tmp_path / name).write_bytes(shipped[name])
+            answer = OnnxBackend(tmp_path / name).probabilities([speech])
+            assert np.abs(answer - expected).max() < tolerance
+        assert len(shipped["model_int8.onnx"]) < 0.5 * len(shipped["model.safetensors"])
+
+    def test_checkpoint_that_onnx_cannot_hold_is_sent_without(self, tmp_path):
+        SERFeatureExtractor(feature_names=["mfcc", "rms"]).save_pretrained(tmp_path)
+        assert exported_files(tmp_path) == {}
 
     def test_example_names_the_repository(self, shipped):
         assert f'model="{REPO_ID}"' in shipped["example.py"].decode()
@@ -368,6 +385,7 @@ class TestPushOfATraining:
 
     def test_sends_what_publish_sends(self, hub_client, hub_server, tmp_path, monkeypatch):
         monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+        monkeypatch.setattr("train.publish.exported_files", lambda checkpoint: {})  # which takes half a minute
         make_corpus("ravdess", tmp_path, speakers=self.SPEAKERS, clips_per_label=1, duration_s=0.25)
         assert self.fit(tmp_path, "training.hub_private_repo=true") == 0
         assert_there(hub_server, model_files(tmp_path / "run", REPO_ID), ("Publish the model", "initial commit"))
