@@ -68,7 +68,7 @@ def introduce_model() -> tuple[gr.HTML, gr.HTML]:
     if loading.exception() is not None:
         return gr.HTML(blank("problem", message="model_missing")), gr.HTML()
     folder = checkpoint_path(MODEL, None, None, FILES)
-    return gr.HTML(emotions=loading.result().labels), gr.HTML(about(folder, MODEL or folder.name))
+    return gr.HTML(emotions=loading.result().labels), gr.HTML(about(folder, Path(MODEL or folder).name))
 
 
 def answer(recording: str | None) -> Iterator[Answer]:
@@ -100,6 +100,7 @@ def examine(recording: str, progress: Progress) -> Answer:
 
 def show_inside(recording: str | None) -> Inside:
     """What the network hears of a recording."""
+    check_model()
     try:
         return nothing() if recording is None else look_inside(loading.result().backend, load_audio(recording))
     except AudioError:  # the card says why
@@ -108,6 +109,8 @@ def show_inside(recording: str | None) -> Inside:
 
 def hear(chunk: live.Chunk, request: gr.Request) -> gr.HTML:
     """What the live part shows after the next chunk of a visitor."""
+    if loading.exception() is not None:
+        return gr.HTML(now=live.without_emotions("model_missing", chunk["number"]))
     return gr.HTML(now=streams.hear(request.session_hash, chunk, loading.result()))
 
 
@@ -118,6 +121,7 @@ def forget(request: gr.Request) -> None:
 
 def answer_many(paths: list[str] | None) -> Iterator[Table]:
     """The table of several recordings, as it grows."""
+    check_model()
     if paths:
         yield from tables(loading.result(), paths)
     else:
@@ -180,7 +184,7 @@ def batch(files: FilesOrAddresses | None) -> list[FileDict]:
 
 
 def check_model() -> None:
-    """Tell a program that the model is missing."""
+    """Tell whoever asks that the model is missing, if it is."""
     if loading.exception() is not None:
         raise refusal(ENGLISH["model_missing"])
 

@@ -7,6 +7,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,20 +25,23 @@ SHORT_SECONDS, ROUNDS = 5, 20
 LONG_SECONDS = 600
 VISITORS, LIVE_SECONDS, CHUNK_SECONDS = 8, 20, 0.5
 SETTLED, REQUESTS = 50, 500
+ANSWER_BAR, LONG_BAR, MEMORY_BAR = 60, 10, 30  # ms, s, MB
 
 
-def run() -> list[Outcome]:
-    """Every measurement, on one page with the shipped model."""
+def run() -> Iterator[Outcome]:
+    """Every measurement in turn, on one page with the shipped model."""
     with tempfile.TemporaryDirectory() as folder, served_page(Path(folder)) as page:
         client = PageClient(page.url)
         voices = write_voices(Path(folder))
         wait_for_model(client, voices["short"])
-        return [
-            limited("5 s recording, from the request to the answer", median_answer(client, voices["short"]), "ms", 60),
-            limited(f"{VISITORS} live visitors, 95 % of the answers", live(page), "ms", 1e3 * CHUNK_SECONDS),
-            limited("ten-minute recording to its timeline", long_recording(client, voices["long"]), "s", 10),
-            limited(f"memory after {REQUESTS} requests above {SETTLED}", growth(page, client, voices), "MB", 30),
-        ]
+        answer = median_answer(client, voices["short"])
+        yield limited("recording of 5 s, from the request to the answer", answer, "ms", ANSWER_BAR)
+        yield limited(f"{VISITORS} live visitors, 95 % of the answers", live(page), "ms", 1e3 * CHUNK_SECONDS)
+        yield limited(
+            "recording of ten minutes to its timeline", long_recording(client, voices["long"]), "s", LONG_BAR
+        )
+        growth = memory_growth(page, client, voices)
+        yield limited(f"memory after {REQUESTS} requests above {SETTLED}", growth, "MB", MEMORY_BAR)
 
 
 def write_voices(folder: Path) -> dict[str, Path]:
@@ -109,7 +113,7 @@ def talk(url: str, visitor: str) -> list[float]:
     return delays
 
 
-def growth(page: ServedPage, client: PageClient, voices: dict[str, Path]) -> float:
+def memory_growth(page: ServedPage, client: PageClient, voices: dict[str, Path]) -> float:
     """MB by which the page's memory grew between `SETTLED` and `REQUESTS` mixed requests."""
     files = {name: client.upload(path) for name, path in voices.items() if name != "long"}
     asks = itertools.cycle(
@@ -141,9 +145,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
     parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
     options = parser.parse_args()
-    outcomes = run()
-    for outcome in outcomes:
-        print(outcome.line())
+    outcomes = []
+    for outcome in run():
+        print(outcome.line(), flush=True)
+        outcomes.append(outcome)
     if options.output:
         options.output.write_text(json.dumps([outcome.as_data() for outcome in outcomes], indent=2) + "\n")
     return 0 if all(outcome.holds for outcome in outcomes) else 1

@@ -12,6 +12,7 @@ watch("value", draw);
 function draw() {
   const about = props.value;
   if (!about) return;
+  find("about-training-section").hidden = about.corpora.length === 0;
   find("about-training").textContent = fill(texts.about_training_text, {
     count: about.corpora.length,
     corpora: about.corpora.join(", "),
@@ -19,7 +20,7 @@ function draw() {
   });
   find("about-model").textContent = fill(texts.about_model_text, {
     name: about.name,
-    parameters: decimal(about.parameters ?? 0),
+    parameters: about.parameters === null ? "?" : decimal(about.parameters),
     version: about.version,
   });
   find("about-figures").hidden = !about.quality;

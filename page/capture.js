@@ -48,8 +48,18 @@ function explainRefusal(error) {
   return texts.busy;
 }
 
-// The round button of microphone.html: `show` a state in words, and let its ring `follow` the voice.
+const MICROPHONE_PARTS = `
+  <button type="button">
+    <svg class="icon-microphone" viewBox="0 0 24 24" aria-hidden="true"><rect x="9" y="2.5" width="6" height="11.5" rx="3"/><path d="M5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3.5"/></svg>
+    <svg class="icon-stop" viewBox="0 0 24 24" aria-hidden="true"><rect x="6" y="6" width="12" height="12" rx="2.5"/></svg>
+  </button>
+  <p class="microphone-status" role="status"></p>
+  <p class="microphone-clock" aria-hidden="true"></p>
+`;
+
+// Fills `root` with the round button: `show` a state in words, let its ring `follow` the voice, and its clock `tick`.
 function makeMicrophoneButton(root) {
+  root.innerHTML = MICROPHONE_PARTS;
   const find = (name) => root.querySelector(name);
   const button = find("button");
   let level = 0;

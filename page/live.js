@@ -85,15 +85,18 @@ function receive(now) {
   clearTimeout(sent.timer);
   const { since } = sent;
   sent = null;
-  if (now.state === "limit") return stop(fill(texts.live_limit, { minutes: decimal(props.limit_seconds / 60) }));
-  if (now.state === "busy") return stop(texts.live_busy);
-  if (now.state !== "speech" && now.state !== "silent") return stop(texts.live_lost);
+  if (now.state !== "speech" && now.state !== "silent") return stop(explainEnd(now.state));
   button.tick(now.end);
   segments = [...segments.filter(({ end }) => end > now.end - SHOWN_SECONDS), now];
   if (now.speech) show(now.label, fill(texts.sounds, { first: nameOf(now.label) }), fill(texts.live_now, { percent: percent(now.scores[now.label]) }));
   else show("no_speech", texts.live_silent, texts.live_silent_detail);
   drawRolling();
   root.dataset.latency = Math.round(performance.now() - since); // milliseconds from the first sound of the chunk
+}
+
+function explainEnd(state) {
+  if (state === "limit") return fill(texts.live_limit, { minutes: decimal(props.limit_seconds / 60) });
+  return { busy: texts.live_busy, model_missing: texts.model_missing }[state] ?? texts.live_lost;
 }
 
 async function stop(remark) {
@@ -106,7 +109,6 @@ async function stop(remark) {
 }
 
 function show(face, title, detail) {
-  root.dataset.face = face;
   if (find("answer-faces").firstChild?.dataset.emotion !== face) find("answer-faces").replaceChildren(drawFace(face));
   if (find("answer-title").textContent !== title) find("answer-title").textContent = title;
   find("answer-detail").textContent = detail;

@@ -16,7 +16,7 @@ MAX_SECONDS = 300  # of a stream
 MAX_STREAMS = 16  # at once
 MAX_CHUNK_BYTES = 1 << 21  # of base64: eight seconds at 96 kHz, should the connection have been interrupted
 
-State = Literal["speech", "silent", "limit", "busy", "stopped", "problem"]
+State = Literal["speech", "silent", "limit", "busy", "stopped", "problem", "model_missing"]
 
 
 class Chunk(TypedDict):

@@ -11,36 +11,46 @@ from pathlib import Path
 import soundfile
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from page.texts import ENGLISH
 from scripts.chromium import launch_chromium
 from ser_model.audio_io import SAMPLING_RATE, load_audio
 
 
 FOLDER = Path(__file__).parents[1] / "docs"
-# name: width and height of the window in pixels, theme, pixels of the picture for one of the window
+# name: part of the page, width and height of the window in pixels, theme
 PICTURES = {
-    "page": (1180, 800, "light", 1.5),
-    "dark": (1180, 800, "dark", 1.5),
-    "phone": (390, 844, "dark", 1.5),
+    "page": ("speak", 1180, 800, "light"),
+    "dark": ("speak", 1180, 800, "dark"),
+    "phone": ("speak", 390, 844, "dark"),
+    "live": ("live", 1180, 700, "light"),
+    "about": ("about", 1180, 800, "dark"),
 }
+SCALE = 1.5  # pixels of the picture for one of the window
+PATIENCE = 60_000  # milliseconds for whatever has to appear
+LEAD = 2.0  # seconds before the end at which the live picture is taken, while there is still a voice
 SETTLED = 1500  # milliseconds until nothing moves any more
 
 
 def take_picture(browser: Browser, url: str, name: str, seconds: float) -> None:
-    """Visit, speak for so many seconds, and store what is seen then."""
-    width, height, theme, scale = PICTURES[name]
+    """Visit a part, speak for so many seconds where there is a microphone, and store what is seen then."""
+    part, width, height, theme = PICTURES[name]
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, device_scale_factor=scale, locale="en-US"
+        viewport={"width": width, "height": height}, color_scheme=theme, device_scale_factor=SCALE, locale="en-US"
     )
     context.grant_permissions(["microphone"])
     page = context.new_page()
     page.goto(url)
-    expect(page.locator(".bar")).not_to_have_count(0, timeout=60_000)
-    page.get_by_role("button", name="Record", exact=True).click()
-    page.wait_for_timeout(seconds * 1000)
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.locator('.answer[data-state="answer"]')).to_be_visible()
+    expect(page.locator("#answer .bar")).not_to_have_count(0)
+    page.get_by_role("tab", name=ENGLISH[f"tab_{part}"]).click()
+    if part != "about":
+        page.get_by_role("button", name="Record", exact=True).click()
+        page.wait_for_timeout(1000 * (seconds - LEAD if part == "live" else seconds))
+    if part == "speak":
+        page.get_by_role("button", name="Stop", exact=True).click()
+        expect(page.locator('.answer[data-state="answer"]')).to_be_visible()
     page.mouse.move(0, 0)
-    page.wait_for_timeout(SETTLED)
+    if part != "live":
+        page.wait_for_timeout(SETTLED)
     page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
     context.close()
 
@@ -53,6 +63,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     waveform = load_audio(arguments.recording)
+    expect.set_options(timeout=PATIENCE)
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         voice = Path(folder) / "voice.wav"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WINDOW_SECONDS = 3.0  # what the network hears at a time
 WINDOW_SAMPLES = round(WINDOW_SECONDS * SAMPLING_RATE)
+DETECTOR_SAMPLES = round(2.0 * SAMPLING_RATE)  # in which speech is looked for: its detector knows it by the onset
 SPEECH_SECONDS = 1.0  # without speech in so much of the end of it, nobody is speaking now
 SMOOTHING_SECONDS = 1.5  # time constant of the mean over past answers
 SWITCH_MARGIN = 0.15  # by which another emotion must exceed the one that is shown before it replaces it
@@ -84,7 +85,7 @@ class EmotionStream:
         """Whether there is speech enough in the end of the window."""
         if len(self.window) == 0:  # the resampler gives nothing for the first few samples
             return False
-        probabilities = speech_probabilities(self.window)
+        probabilities = speech_probabilities(self.window[-DETECTOR_SAMPLES:])
         return speech_seconds(probabilities[-round(SPEECH_SECONDS / CHUNK_SECONDS) :]) >= MIN_SPEECH
 
     def _smooth(self, probabilities: np.ndarray, duration: float) -> None:
