@@ -34,33 +34,36 @@ def speech_file(tmp_path, speech) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory) -> Path:
-    """Folder with a tiny checkpoint of random weights, as `save_pretrained` writes it."""
+def save_random_checkpoint(folder: Path, features: dict, network: dict) -> Path:
+    """Write a checkpoint of random weights as `save_pretrained` does, from what its extractor and config are given."""
     from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
 
-    folder = tmp_path_factory.mktemp("checkpoint")
     torch.manual_seed(0)
-    extractor = SERFeatureExtractor(feature_names=["mfcc", "mfcc_delta"], n_mfcc=20)
-    config = SERConfig(
-        feature_size=extractor.feature_size,
-        conv_channels=[12],
-        conv_kernel_sizes=[5],
-        conv_strides=[2],
-        lstm_sizes=[8, 8],
-        lstm_bidirectional=True,
-        pooling="attention",
-        attention_heads=2,
-        dense_sizes=[10],
-        temperature=1.5,
-        id2label=dict(enumerate(LABELS)),
-        label2id={label: index for index, label in enumerate(LABELS)},
-    )
-    model = SERForAudioClassification(config).eval()
+    extractor = SERFeatureExtractor(**features)
+    labels = {"id2label": dict(enumerate(LABELS)), "label2id": {label: index for index, label in enumerate(LABELS)}}
+    model = SERForAudioClassification(SERConfig(feature_size=extractor.feature_size, **network, **labels)).eval()
     model.ser.set_feature_statistics(torch.randn(extractor.feature_size), torch.rand(extractor.feature_size) * 20 + 1)
     model.save_pretrained(folder)
     extractor.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """Folder with a tiny checkpoint."""
+    network = {
+        "conv_channels": [12],
+        "conv_kernel_sizes": [5],
+        "conv_strides": [2],
+        "lstm_sizes": [8, 8],
+        "lstm_bidirectional": True,
+        "pooling": "attention",
+        "attention_heads": 2,
+        "dense_sizes": [10],
+        "temperature": 1.5,
+    }
+    features = {"feature_names": ["mfcc", "mfcc_delta"], "n_mfcc": 20}
+    return save_random_checkpoint(tmp_path_factory.mktemp("checkpoint"), features, network)
 
 
 @pytest.fixture(scope="session")
