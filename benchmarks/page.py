@@ -90,25 +90,30 @@ def long_recording(client: PageClient, path: Path) -> float:
 
 
 def live(page: ServedPage) -> float:
-    """Milliseconds within which 95 % of the chunks of eight visitors who speak at once are answered."""
+    """Milliseconds within which 95 % of the chunks of visitors who speak at once are answered."""
     with ThreadPoolExecutor(VISITORS) as visitors:
         delays = list(visitors.map(lambda index: talk(page.url, f"visitor{index}"), range(VISITORS)))
     return 1e3 * float(np.percentile(list(itertools.chain(*delays)), 95))
 
 
 def talk(url: str, visitor: str) -> list[float]:
-    """Speak at the pace of a microphone; seconds from when each chunk was spoken to its answer."""
+    """Speak at the pace of a microphone, and send what has been spoken since as live.js does.
+
+    Returns:
+        Seconds from the end of each chunk to its answer.
+    """
     client = PageClient(url)
     voice = speech_like(LIVE_SECONDS, rate=RATE)
-    size = round(CHUNK_SECONDS * RATE)
-    begin, delays = time.perf_counter(), []
-    for number in range(len(voice) // size):
-        spoken = begin + (number + 1) * CHUNK_SECONDS
-        time.sleep(max(0.0, spoken - time.perf_counter()))
-        now = client.hear(visitor, number, voice[number * size : (number + 1) * size], RATE)
-        if now["number"] != number or now["state"] not in ("speech", "silent"):
-            raise RuntimeError(f"Chunk {number} was answered by {now}")
-        delays.append(time.perf_counter() - spoken)
+    begin, sent, delays = time.perf_counter(), 0.0, []
+    while (spoken := time.perf_counter() - begin) < LIVE_SECONDS:
+        if spoken - sent < CHUNK_SECONDS:
+            time.sleep(sent + CHUNK_SECONDS - spoken)
+            continue
+        now = client.hear(visitor, len(delays), voice[round(sent * RATE) : round(spoken * RATE)], RATE)
+        if now["number"] != len(delays) or now["state"] not in ("speech", "silent"):
+            raise RuntimeError(f"Chunk {len(delays)} was answered by {now}")
+        delays.append(time.perf_counter() - begin - spoken)
+        sent = spoken
     client.leave(visitor)
     return delays
 

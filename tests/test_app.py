@@ -186,8 +186,10 @@ def test_leaving_makes_room_for_another_live_visitor(page, speech):
         time.sleep(0.2)
 
 
-def test_damaged_model_is_told(checkpoint, speech_file, tmp_path):
+def test_damaged_model_is_told(checkpoint, speech, speech_file, tmp_path):
     model = shutil.copytree(checkpoint, tmp_path / "model")
     (model / "model.safetensors").write_bytes(b"no weights")
-    with served_page(tmp_path, model) as page, pytest.raises(AppError, match="model could not be loaded"):
-        Client(page.url, verbose=False).predict(audio=handle_file(speech_file), api_name="/predict")
+    with served_page(tmp_path, model) as page:
+        with pytest.raises(AppError, match="model could not be loaded"):
+            Client(page.url, verbose=False).predict(audio=handle_file(speech_file), api_name="/predict")
+        assert PageClient(page.url).hear("visitor", 0, speech, RATE)["state"] == "model_missing"
