@@ -27,7 +27,7 @@ from .torch_backend import TorchBackend
 
 OPSET = 23
 SMALLEST_QUANTISED = 1024  # weights; below it int8 saves nothing that anybody would notice
-GROUP = 32  # weights
+GROUP = 16  # weights
 INT8_LIMIT = 127
 
 
