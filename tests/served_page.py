@@ -14,7 +14,7 @@ import httpx
 
 
 PROJECT = Path(__file__).parents[1]
-START_SECONDS = 120  # five on a machine that is not busy
+START_SECONDS = 300  # five on a machine that is not busy, where everything is compiled already
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,13 @@ class ServedPage:
 
 
 @contextlib.contextmanager
-def served_page(folder: Path, model: Path | None = None) -> Iterator[ServedPage]:
-    """`python app.py` with `model` or the shipped one, its temporary files and log in `folder`, for a `with` block."""
+def served_page(
+    folder: Path, model: Path | None = None, *, python: Path | str = sys.executable, project: Path = PROJECT
+) -> Iterator[ServedPage]:
+    """`python app.py` with `model` or the shipped one, its temporary files and log in `folder`, for a `with` block.
+
+    `python` and `project` stand for the interpreter and for the folder of app.py.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -44,7 +49,7 @@ def served_page(folder: Path, model: Path | None = None) -> Iterator[ServedPage]
     log = folder / "page.log"
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=PROJECT, env=environment, stdout=stream, stderr=subprocess.STDOUT
+            [python, "app.py"], cwd=project, env=environment, stdout=stream, stderr=subprocess.STDOUT
         )
     try:
         url = f"http://127.0.0.1:{port}/"
