@@ -39,6 +39,7 @@ MAX_FILE_SIZE = "200mb"
 MAX_MICROPHONE_SECONDS = 60
 MAX_WAITING = 32  # requests in the queue; who comes later is told that the page is busy
 MAX_AT_ONCE = 2
+MAX_SESSIONS = 100  # that gradio remembers; each call of a program is one, and this page keeps nothing in them
 PROGRESS_SECONDS = 0.25  # from one look at the progress of a long recording to the next
 SWEEP_SECONDS, KEPT_SECONDS = 600, 2700  # a recording is gone after 55 minutes at the latest
 MODEL = os.environ.get("SER_MODEL") or None
@@ -260,4 +261,5 @@ if __name__ == "__main__":
         run_history=False,
         ssr_mode=False,
         mcp_server=True,
+        state_session_capacity=MAX_SESSIONS,
     )
