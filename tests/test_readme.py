@@ -11,7 +11,8 @@ import soundfile
 import yaml
 from huggingface_hub import ModelCard
 
-from train.model_card import render_model_card, render_readme
+from train.model_card import render_model_card
+from train.readme import render_readme
 
 
 PROJECT = Path(__file__).parents[1]

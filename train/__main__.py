@@ -472,7 +472,8 @@ def run_recipes(options: argparse.Namespace) -> int:
 
 def run_card(options: argparse.Namespace) -> int:
     """Render the card, and the tables of a README."""
-    from train.model_card import render_model_card, render_readme
+    from train.model_card import render_model_card
+    from train.readme import render_readme
 
     render_model_card(Path(options.model)).save(options.output)
     if options.readme:

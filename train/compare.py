@@ -12,6 +12,7 @@ from train.report import METRICS_FILE, corpus_title, interval_text, uar_text
 
 
 MARKDOWN_FILE, CSV_FILE = "comparison.md", "comparison.csv"
+TOGETHER = " together"  # ends the name of several corpora
 NOTE = (
     "UAR is the unweighted average recall, with its standard deviation over seeds where there are several; the "
     "interval is a 95 % bootstrap over speakers. Figures under different headings cannot be compared."
@@ -65,7 +66,7 @@ def tested_parts(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
         if "common_sentences" in figures:
             yield f"{title}, common sentences", figures["common_sentences"]
     if len(titles) > 1:
-        yield f"{', '.join(titles)} together", metrics
+        yield f"{', '.join(titles)}{TOGETHER}", metrics
 
 
 def result_of(run: Path, metrics: Mapping[str, Any], tested: str, figures: Mapping[str, Any]) -> dict[str, Any]:

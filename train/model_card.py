@@ -1,7 +1,6 @@
 """The model card: every figure in it comes out of a checkpoint's metrics.json, none is typed."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,6 @@ LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the known corpora ask for and 
 OTHER_LICENCE = "other"  # of a model that heard a corpus whose licence nobody told us
 SELECTION = "; of two trainings the shipped one was picked with their figures known"
 METRICS = {"uar": ("recall", "UAR (%)"), "accuracy": ("accuracy", "Accuracy (%)"), "macro_f1": ("f1", "Macro F1 (%)")}
-UNITS = {
-    "faster": "times faster (at least {bar:g})",
-    "ratio": "times as long (at most {bar:g})",
-    "above": "{unit} above it (at most {bar:g})",
-    "limit": "{unit} (at most {bar:g})",
-}
 TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speech")
 
 
@@ -259,41 +252,6 @@ def corpus_row(name: str) -> list[Any]:
         return [training_title(name), "–", "–", "unknown"]
     entry = CORPORA[name]
     return [f"[{entry.title}]({entry.homepage})", entry.language, len(entry.speakers), entry.licence]
-
-
-def readme_results(metrics: Mapping[str, Any]) -> str:
-    """The results as README shows them."""
-    calibration = (
-        f"Expected calibration error {percent(metrics['calibration_error'])} %. Written to "
-        f"[`{METRICS_FILE}`]({SHIPPED}/{METRICS_FILE}) by `{metrics['command']}`."
-    )
-    measured = f"{protocol_sentence(metrics, SELECTION)} UAR is the mean recall over emotions."
-    return "\n\n".join([measured, results_table(metrics), calibration])
-
-
-def readme_benchmarks(benchmarks: Mapping[str, Any]) -> str:
-    """The benchmarks as README shows them."""
-    rows = [
-        [outcome["name"], outcome["peer_name"], f"{outcome['figure']:.1f}", UNITS[outcome["kind"]].format(**outcome)]
-        for outcome in benchmarks["outcomes"]
-    ]
-    written = f"Written to [`benchmarks/results.json`](benchmarks/results.json) by `{benchmarks['command']}`."
-    return table(["what", "against", "figure", "which is"], rows) + f"\n\n{written}"
-
-
-def replace_block(text: str, name: str, content: str) -> str:
-    """Replace what stands between `<!-- name: ... -->` and `<!-- /name -->`."""
-    pattern = rf"(<!-- {name}:[^>]*-->\n).*?(<!-- /{name} -->)"
-    replaced, count = re.subn(pattern, lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
-    if count != 1:
-        raise ValueError(f"The text needs one block <!-- {name}: ... --> to <!-- /{name} -->, it has {count}.")
-    return replaced
-
-
-def render_readme(readme: str, checkpoint: Path, benchmarks: Path) -> str:
-    """README with the figures of a checkpoint's metrics.json and of the benchmarks' results."""
-    readme = replace_block(readme, "results", readme_results(json.loads((checkpoint / METRICS_FILE).read_text())))
-    return replace_block(readme, "benchmarks", readme_benchmarks(json.loads(benchmarks.read_text())))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

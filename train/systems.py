@@ -1,11 +1,13 @@
 """README's table of systems: what each recipe reaches on new speakers, beside speakers that it heard in training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from ser_model.recognizer import PRETRAINED
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
-from train.compare import results_of
+from train.compare import TOGETHER, results_of
 from train.model_card import percent, table
 from train.report import METRICS_FILE, interval_text, uar_text
 
@@ -13,18 +15,23 @@ from train.report import METRICS_FILE, interval_text, uar_text
 RESULTS = Path(__file__).parent / "results"  # a folder with metrics.json for each run
 
 
-def systems_table(results: Path = RESULTS) -> str:
+def recorded_runs() -> list[Path]:
+    """The runs whose results come with the project."""
+    return [*sorted(path.parent for path in RESULTS.glob(f"*/{METRICS_FILE}")), PRETRAINED]
+
+
+def systems_table(runs: Sequence[Path]) -> str:
     """
-    The table as Markdown; a line for each recipe and what it was tested on.
+    The table as Markdown; a line for each recipe and each corpus that it was tested on.
 
     Args:
-        results: folder of folders with the metrics.json of a fit, evaluate or crossvalidate.
+        runs: folders with the metrics.json of a fit, evaluate or crossvalidate.
 
     Raises:
         ValueError: two results for the same cell.
     """
-    runs = sorted(path.parent for path in results.glob(f"*/{METRICS_FILE}"))
     rows = pd.DataFrame([result for run in runs for result in results_of(run)])
+    rows = rows[~rows["tested"].str.endswith(TOGETHER)]
     lines = []
     for (recipe, tested, labels), cells in rows.groupby(["recipe", "tested", "labels"]):
         parameters = f"{cells['parameters'].iloc[0]:,}"

@@ -1,0 +1,60 @@
+"""README's tables: every figure in them comes out of a file that a command wrote, none is typed."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from train.model_card import SELECTION, SHIPPED, percent, protocol_sentence, results_table, table
+from train.report import METRICS_FILE
+from train.systems import recorded_runs, systems_table
+
+
+UNITS = {
+    "faster": "times faster (at least {bar:g})",
+    "ratio": "times as long (at most {bar:g})",
+    "above": "{unit} above it (at most {bar:g})",
+    "limit": "{unit} (at most {bar:g})",
+}
+
+
+def render_readme(readme: str, checkpoint: Path, benchmarks: Path) -> str:
+    """README with the figures of a checkpoint's metrics.json, of the recorded runs and of the benchmarks' results."""
+    blocks = {
+        "results": readme_results(json.loads((checkpoint / METRICS_FILE).read_text())),
+        "systems": systems_table(recorded_runs()),
+        "benchmarks": readme_benchmarks(json.loads(benchmarks.read_text())),
+    }
+    for name, content in blocks.items():
+        readme = replace_block(readme, name, content)
+    return readme
+
+
+def readme_results(metrics: Mapping[str, Any]) -> str:
+    """The results as README shows them."""
+    calibration = (
+        f"Expected calibration error {percent(metrics['calibration_error'])} %. Written to "
+        f"[`{METRICS_FILE}`]({SHIPPED}/{METRICS_FILE}) by `{metrics['command']}`."
+    )
+    measured = f"{protocol_sentence(metrics, SELECTION)} UAR is the mean recall over emotions."
+    return "\n\n".join([measured, results_table(metrics), calibration])
+
+
+def readme_benchmarks(benchmarks: Mapping[str, Any]) -> str:
+    """The benchmarks as README shows them."""
+    rows = [
+        [outcome["name"], outcome["peer_name"], f"{outcome['figure']:.1f}", UNITS[outcome["kind"]].format(**outcome)]
+        for outcome in benchmarks["outcomes"]
+    ]
+    written = f"Written to [`benchmarks/results.json`](benchmarks/results.json) by `{benchmarks['command']}`."
+    return table(["what", "against", "figure", "which is"], rows) + f"\n\n{written}"
+
+
+def replace_block(text: str, name: str, content: str) -> str:
+    """Replace what stands between `<!-- name: ... -->` and `<!-- /name -->`."""
+    pattern = rf"(<!-- {name}:[^>]*-->\n).*?(<!-- /{name} -->)"
+    replaced, count = re.subn(pattern, lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(f"The text needs one block <!-- {name}: ... --> to <!-- /{name} -->, it has {count}.")
+    return replaced
