@@ -287,6 +287,9 @@ def add_publish_space(commands: argparse._SubParsersAction) -> argparse.Argument
         description="Send the page and the shipped checkpoint to a Space of the Hub, in one commit.",
     )
     add_repository(publish)
+    publish.add_argument(
+        "--static", action="store_true", help="the page that runs in the browser alone, as a static Space"
+    )
     publish.set_defaults(run=run_publish_space)
     return publish
 
@@ -498,9 +501,9 @@ def run_publish_space(options: argparse.Namespace) -> int:
     from train.publish import listing, publish_space, space_files
 
     if options.dry_run:
-        print(listing(space_files()))
+        print(listing(space_files(static=options.static)))
     else:
-        print(publish_space(options.repo_id, private=options.private))
+        print(publish_space(options.repo_id, private=options.private, static=options.static))
     return 0
 
 

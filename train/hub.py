@@ -46,12 +46,14 @@ class Repository:
         repo_id: OWNER/NAME.
         repo_type: "model" or "space".
         private: whether it is to be private; when it is there already, it must be.
+        sdk: of a Space: "gradio" or "static".
         owned: shell-style patterns of paths that are ours: what is there and not sent any more is deleted.
     """
 
     repo_id: str
     repo_type: str = "model"
     private: bool = False
+    sdk: str | None = None
     owned: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -108,8 +110,7 @@ def send(files: Mapping[str, bytes], repository: Repository, *, message: str, ta
 
 def make_repository(api: HfApi, repository: Repository) -> str:
     """Make the repository if it is not there; its address."""
-    sdk = "gradio" if repository.repo_type == "space" else None
-    url = api.create_repo(**repository.address, private=repository.private, space_sdk=sdk, exist_ok=True)
+    url = api.create_repo(**repository.address, private=repository.private, space_sdk=repository.sdk, exist_ok=True)
     if repository.private and not api.repo_info(**repository.address).private:
         raise HubError(f"{repository.repo_id} is there and public. Make it private on its page, or choose another.")
     return str(url)

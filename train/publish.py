@@ -14,6 +14,7 @@ from transformers.dynamic_module_utils import get_relative_import_files
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.onnx_backend import MODEL_FILE
 from ser_model.onnx_export import export_onnx, quantise_weights
+from ser_model.recognizer import PRETRAINED
 from ser_model.torch_backend import CONFIG_FILE, EXTRACTOR_FILE, FILES
 from train.checkpoint import RECIPE_FILE
 from train.hub import Repository, Sent, send
@@ -40,6 +41,7 @@ SPACE_PATTERNS = (
     *(f"{SHIPPED}/{name}" for name in (*FILES, METRICS_FILE, RECIPE_FILE)),  # the page tells of both
 )
 SPACE_OWNED = ("*.py", "page/*", "ser_model/*")
+STATIC_OWNED = ("*.js", "*.mjs", "*.wasm", "*.onnx")
 
 
 def publish(checkpoint: Path, repo_id: str, *, private: bool = False, tag: str | None = None) -> Sent:
@@ -60,10 +62,11 @@ def publish(checkpoint: Path, repo_id: str, *, private: bool = False, tag: str |
     return send(model_files(checkpoint, repo_id), repository, message=f"Publish {tag or 'the model'}", tag=tag)
 
 
-def publish_space(repo_id: str, *, private: bool = False) -> Sent:
-    """Bring the page to a Space, in one commit; see [`publish`]."""
-    repository = Repository(repo_id, repo_type="space", private=private, owned=SPACE_OWNED)
-    return send(space_files(), repository, message="Publish the page")
+def publish_space(repo_id: str, *, private: bool = False, static: bool = False) -> Sent:
+    """Bring the page to a Space, in one commit; `static` the one that runs in the browser alone. See [`publish`]."""
+    sdk, owned = ("static", STATIC_OWNED) if static else ("gradio", SPACE_OWNED)
+    repository = Repository(repo_id, repo_type="space", private=private, sdk=sdk, owned=owned)
+    return send(space_files(static=static), repository, message="Publish the page")
 
 
 def model_files(checkpoint: Path, repo_id: str) -> dict[str, bytes]:
@@ -128,13 +131,26 @@ def exported_files(checkpoint: Path) -> dict[str, bytes]:
     return {MODEL_FILE: model, INT8_FILE: quantised.SerializeToString()}
 
 
-def space_files() -> dict[str, bytes]:
+def space_files(*, static: bool = False) -> dict[str, bytes]:
     """Path in the Space -> content: the page, what a prediction needs, and a card with the Space's settings."""
+    if static:
+        return static_space_files()
     paths = [PROJECT / name for name in SPACE_FILES]
     paths += [path for pattern in SPACE_PATTERNS for path in sorted(PROJECT.glob(pattern)) if path.suffix != ".pyc"]
     return {path.relative_to(PROJECT).as_posix(): path.read_bytes() for path in paths} | {
         CARD_FILE: space_card().encode()
     }
+
+
+def static_space_files() -> dict[str, bytes]:
+    """The same of the page that runs in the browser alone."""
+    from scripts.make_web import make_web  # needs npm, which nothing else does
+
+    with TemporaryDirectory() as folder:
+        model, web = Path(folder, MODEL_FILE), Path(folder, "web")
+        model.write_bytes(exported_files(PRETRAINED)[MODEL_FILE])
+        make_web(web, model)
+        return {path.name: path.read_bytes() for path in sorted(web.iterdir())}
 
 
 def space_card() -> str:

@@ -209,6 +209,24 @@ class TestCommand:
         assert hub_server.commit_titles("tester/page", "space") == ["Publish the page", "initial commit"]
         assert hub_server.repository("tester/page", "space").sdk == "gradio"
 
+    def test_static_space_is_published_once(self, hub_client, hub_server, shipped, monkeypatch, capsys):
+        monkeypatch.setattr("train.publish.exported_files", lambda _: {"model.onnx": shipped["model.onnx"]})
+        try:
+            made = space_files(static=True)
+        except OSError as error:
+            pytest.skip(str(error))  # npm has no network
+        monkeypatch.setattr("train.publish.static_space_files", lambda: made)
+        for _ in range(2):
+            assert main(["publish-space", "--repo-id", "tester/web", "--static"]) == 0
+        assert "nothing to change" in capsys.readouterr().out
+        files = hub_server.files("tester/web", "space")
+        del files[".gitattributes"]
+        assert files == made
+        assert {"index.html", "web.js", "model.onnx", "ort.wasm.min.mjs"} < set(files)
+        assert files["model.onnx"] == shipped["model.onnx"]
+        assert SpaceCard(files["README.md"].decode()).data.sdk == "static"
+        assert hub_server.repository("tester/web", "space").sdk == "static"
+
 
 class TestSpaceFiles:
     def test_have_the_settings_of_a_space(self):
