@@ -27,7 +27,7 @@ def prediction(scores: dict[str, float], speech: bool = True) -> Prediction:
 
 
 def test_answer_ranks_the_emotions(speech):
-    answer = describe(prediction({"sad": 0.2, "happy": 0.7, "angry": 0.1}), speech)
+    answer = describe(prediction({"sad": 0.2, "happy": 0.7, "angry": 0.1}), speech, "voice")
     assert answer["state"] == "answer"
     assert [entry["emotion"] for entry in answer["ranking"]] == ["happy", "sad", "angry"]
     assert answer["unsure"] is False
@@ -36,7 +36,7 @@ def test_answer_ranks_the_emotions(speech):
 
 
 def test_no_speech_is_a_state_of_its_own(speech):
-    answer = describe(prediction({"sad": 0.0, "happy": 0.0}, speech=False), speech)
+    answer = describe(prediction({"sad": 0.0, "happy": 0.0}, speech=False), speech, "voice")
     assert answer["state"] == "no_speech"
     assert answer["ranking"] == []
 
