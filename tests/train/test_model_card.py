@@ -89,6 +89,7 @@ def test_noise_is_shown_where_it_was_measured(checkpoint):
         name: {"uar": uar, "corpora": {"ravdess": {"uar": uar}}}
         for name, uar in [("clean", 0.5), ("babble, 0 dB", 0.25)]
     }
+    (checkpoint / "robustness.json").unlink()
     assert "robustness.json" not in str(render_model_card(checkpoint))
     (checkpoint / "robustness.json").write_text(json.dumps({"conditions": conditions}))
     card = str(render_model_card(checkpoint))

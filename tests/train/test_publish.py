@@ -107,6 +107,7 @@ class TestModelFiles:
             "network_ser.py",
             "preprocessor_config.json",
             "recipe.json",
+            "robustness.json",
         }
 
     def test_what_lies_about_is_not_sent(self, shipped, tmp_path):
