@@ -21,7 +21,7 @@ from tests.served_page import ServedPage, served_page
 
 
 RATE = 48000  # Hz, as most microphones have
-SHORT_SECONDS, ROUNDS = 5, 20
+SHORT_SECONDS, ROUNDS = 5, 30
 LONG_SECONDS = 600
 VISITORS, LIVE_SECONDS, CHUNK_SECONDS = 8, 20, 0.5
 SETTLED, REQUESTS = 50, 500
@@ -34,8 +34,9 @@ def run() -> Iterator[Outcome]:
         client = PageClient(page.url)
         voices = write_voices(Path(folder))
         wait_for_model(client, voices["short"])
-        answer = median_answer(client, voices["short"])
-        yield limited("recording of 5 s, from the request to the answer", answer, "ms", ANSWER_BAR)
+        for who, visitor in (("a visitor", "visitor"), ("a program", None)):
+            answer = median_answer(client, voices["short"], visitor)
+            yield limited(f"recording of 5 s, from the request of {who} to the answer", answer, "ms", ANSWER_BAR)
         yield limited(f"{VISITORS} live visitors, 95 % of the answers", live(page), "ms", 1e3 * CHUNK_SECONDS)
         yield limited(
             "recording of ten minutes to its timeline", long_recording(client, voices["long"]), "s", LONG_BAR
@@ -67,16 +68,19 @@ def wait_for_model(client: PageClient, path: Path) -> None:
         raise RuntimeError(f"The page does not answer: {data}")
 
 
-def median_answer(client: PageClient, path: Path) -> float:
-    """Milliseconds from the request, when the recording is on the server, to the answer."""
+def median_answer(client: PageClient, path: Path, visitor: str | None) -> float:
+    """Milliseconds from the request, when the recording is on the server, to the answer.
+
+    A visitor's browser asks within one session; a program has a new one for each request, which takes time, too.
+    """
     recording = client.upload(path)
-    return 1e3 * statistics.median(timed(client, "predict", recording) for _ in range(ROUNDS))
+    return 1e3 * statistics.median(timed(client, "predict", recording, visitor) for _ in range(ROUNDS))
 
 
-def timed(client: PageClient, endpoint: str, argument: object) -> float:
+def timed(client: PageClient, endpoint: str, argument: object, visitor: str | None = None) -> float:
     """Seconds of a call that is answered."""
     start = time.perf_counter()
-    event, data = client.call(endpoint, argument)
+    event, data = client.call(endpoint, argument, visitor)
     if event != "complete":
         raise RuntimeError(f"/{endpoint} failed: {data}")
     return time.perf_counter() - start

@@ -26,9 +26,10 @@ class PageClient:
             (uploaded,) = self.http.post("upload", files={"files": stream}).json()
         return as_file(uploaded)
 
-    def call(self, endpoint: str, argument: Any) -> tuple[str, Any]:
-        """Ask a named endpoint: the last event ("complete" or "error") and its data."""
-        event = self.http.post(f"call/{endpoint}", json={"data": [argument]}).json()["event_id"]
+    def call(self, endpoint: str, argument: Any, visitor: str | None = None) -> tuple[str, Any]:
+        """Ask a named endpoint, as a program or as a visitor: the last event ("complete" or "error") and its data."""
+        body = {"data": [argument], "session_hash": visitor}
+        event = self.http.post(f"call/{endpoint}", json=body).json()["event_id"]
         name, data = self.http.get(f"call/{endpoint}/{event}").text.strip().split("\n")[-2:]
         return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
 
