@@ -9,13 +9,13 @@ What else happens to the spectrogram leaves them as they were measured: where th
 voice or a telephone, `waveform_augmentation` changes the clip before anything is computed of it.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import torch
 
 from ser_model.acoustics import FLOOR_DB
+from train.noises import add_noise, babble, between, music, random_curve, steady
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class Augmentation:
         gain_db: largest change of the level in dB.
         tilt_db: deviation in dB of a random smooth curve over the bands: another microphone or room.
         noise_probability: share of the clips that get stationary noise of a random colour.
-        noise_snr_db: lowest signal-to-noise ratio in dB; the highest is 40.
+        babble_probability: share of the clips that get a babble of other clips of their batch.
+        music_probability: share of the clips that get a few instruments' notes.
+        noise_snr_db: lowest signal-to-noise ratio in dB, of any of the three; the highest is 40.
         noise_margin_frames: longest stretch of noise alone before the speech and after it, in frames. An extractor
             that trims silence hears none in training, but would not cut it off a noisy recording.
         telephone_probability: share of the clips that are cut to the telephone band, 300 to 3400 Hz.
@@ -47,6 +49,8 @@ class Augmentation:
     gain_db: float = 0.0
     tilt_db: float = 0.0
     noise_probability: float = 0.0
+    babble_probability: float = 0.0
+    music_probability: float = 0.0
     noise_snr_db: float = 10.0
     noise_margin_frames: int = 0
     telephone_probability: float = 0.0
@@ -65,7 +69,11 @@ class Augmentation:
         return any(getattr(self, name) for name in strengths)
 
     def __call__(
-        self, analysis: torch.Tensor, band_frequencies: torch.Tensor, level_columns: Sequence[int] = ()
+        self,
+        analysis: torch.Tensor,
+        band_frequencies: torch.Tensor,
+        level_columns: Sequence[int] = (),
+        voices: Sequence[torch.Tensor] = (),
     ) -> torch.Tensor:
         """A changed copy of an analysis (frames, columns): the log-mel spectrogram in dB, then further features.
 
@@ -73,6 +81,7 @@ class Augmentation:
             analysis: (frames, columns).
             band_frequencies: centre of each band in Hz, (bands,); the first `bands` columns are the spectrogram.
             level_columns: further columns that are proportional to the amplitude.
+            voices: analyses of other clips, for babble; without any there is none.
         """
         bands = len(band_frequencies)
         analysis = random_crop(analysis, self.crop)
@@ -80,18 +89,31 @@ class Augmentation:
         log_mel = warp(log_mel, 1 + symmetric(self.speed), 1 + symmetric(self.vocal_tract), band_frequencies)
         further = nearest_frames(further, len(log_mel))
         if chance(self.reverberation_probability):
-            log_mel = add_reverberation(log_mel, decay_frames=float(5 + 45 * torch.rand(())))
+            log_mel = add_reverberation(log_mel, decay_frames=between(5, 50))
         curve, gain = random_curve(bands, self.tilt_db), symmetric(self.gain_db)
         log_mel = log_mel + curve + gain
         further[:, [column - bands for column in level_columns]] *= 10 ** (gain / 20)
-        if chance(self.noise_probability):
-            snr = self.noise_snr_db + (HIGHEST_SNR_DB - self.noise_snr_db) * float(torch.rand(()))
-            before, after = torch.randint(self.noise_margin_frames + 1, (2,)).tolist()
-            log_mel, further = add_silence(log_mel, before, after), add_silence(further, before, after)
-            log_mel = add_noise(log_mel, snr)
+        others = [voice[:, :bands] for voice in voices]
+        noises = (
+            (self.noise_probability, lambda frames: steady(frames, bands)),
+            (self.babble_probability if others else 0.0, lambda frames: babble(frames, others)),
+            (self.music_probability, lambda frames: music(frames, band_frequencies)),
+        )
+        for probability, make_noise in noises:
+            if chance(probability):
+                log_mel, further = self._in_noise(log_mel, further, make_noise)
         if chance(self.telephone_probability):
-            log_mel = limit_band(log_mel, band_frequencies, *TELEPHONE_BAND)
+            log_mel = limit_band(log_mel, band_frequencies, *TELEPHONE_BAND, between(*TELEPHONE_ROLLOFF_DB))
         return torch.cat(self._masked(log_mel, further), -1)
+
+    def _in_noise(
+        self, log_mel: torch.Tensor, further: torch.Tensor, make_noise: Callable[[int], torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both longer by a stretch before and after, and the spectrogram with a noise of so many frames."""
+        before, after = torch.randint(self.noise_margin_frames + 1, (2,)).tolist()
+        log_mel, further = add_silence(log_mel, before, after), add_silence(further, before, after)
+        snr_db = between(self.noise_snr_db, HIGHEST_SNR_DB)
+        return add_noise(log_mel, make_noise(len(log_mel)), snr_db), further
 
     def _masked(self, log_mel: torch.Tensor, further: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Both with stretches of frames, and the spectrogram with stretches of bands, replaced by their means."""
@@ -108,6 +130,7 @@ class Augmentation:
 RANGES = ("noise_snr_db", "noise_margin_frames", "time_mask_frames", "frequency_mask_bands")
 HIGHEST_SNR_DB = 40.0
 TELEPHONE_BAND = (300.0, 3400.0)  # Hz
+TELEPHONE_ROLLOFF_DB = (12.0, 72.0)  # per octave, lines differ
 
 
 def chance(probability: float) -> bool:
@@ -117,7 +140,7 @@ def chance(probability: float) -> bool:
 
 def symmetric(limit: float) -> float:
     """A number drawn evenly between -limit and limit."""
-    return limit * (2 * float(torch.rand(())) - 1) if limit else 0.0
+    return between(-limit, limit) if limit else 0.0
 
 
 def random_crop(log_mel: torch.Tensor, share: float) -> torch.Tensor:
@@ -158,29 +181,10 @@ def nearest_frames(values: torch.Tensor, frames: int) -> torch.Tensor:
     return values[torch.linspace(0, len(values) - 1, frames).round().long()]
 
 
-def random_curve(bands: int, deviation: float, terms: int = 4) -> torch.Tensor | float:
-    """A smooth random curve over the bands in dB, of the given standard deviation: a sum of a few cosines."""
-    if not deviation:
-        return 0.0
-    phases = math.pi * (torch.arange(bands) + 0.5) / bands * torch.arange(1, terms + 1)[:, None]
-    return (torch.randn(terms, 1) * phases.cos()).sum(0) * deviation * math.sqrt(2 / terms)
-
-
 def add_silence(values: torch.Tensor, before: int, after: int) -> torch.Tensor:
     """Extend (frames, columns) at both ends by the frame that has the least of everything."""
     faintest = values.amin(0)
     return torch.cat([faintest.expand(before, -1), values, faintest.expand(after, -1)])
-
-
-def add_noise(log_mel: torch.Tensor, snr_db: float) -> torch.Tensor:
-    """Add stationary noise of a random smooth colour, `snr_db` below the clip's mean power."""
-    power = 10 ** (log_mel / 10)
-    noise = random_curve(log_mel.shape[1], 6.0) + torch.zeros(log_mel.shape[1])
-    noise_power = 10 ** (noise / 10)
-    noise_power = noise_power / noise_power.mean() * power.mean() * 10 ** (-snr_db / 10)
-    # Power in a band fluctuates from frame to frame; a log-normal factor of 2 dB comes near a mel band's.
-    fluctuation = 10 ** (0.2 * torch.randn(log_mel.shape))
-    return 10 * torch.log10(power + noise_power * fluctuation)
 
 
 def add_reverberation(log_mel: torch.Tensor, decay_frames: float, direct_share: float = 0.5) -> torch.Tensor:
@@ -194,10 +198,12 @@ def add_reverberation(log_mel: torch.Tensor, decay_frames: float, direct_share: 
     return 10 * torch.log10(direct_share * power + late)
 
 
-def limit_band(log_mel: torch.Tensor, band_frequencies: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """Remove the bands outside a range in Hz."""
-    outside = (band_frequencies < low) | (band_frequencies > high)
-    return log_mel.masked_fill(outside, FLOOR_DB)
+def limit_band(
+    log_mel: torch.Tensor, band_frequencies: torch.Tensor, low: float, high: float, rolloff_db: float
+) -> torch.Tensor:
+    """Weaken what lies outside a range in Hz by `rolloff_db` for every octave."""
+    octaves = (low / band_frequencies).log2().clamp(min=0) + (band_frequencies / high).log2().clamp(min=0)
+    return (log_mel - rolloff_db * octaves).clamp(min=FLOOR_DB)
 
 
 def random_stretch(size: int, longest: int) -> torch.Tensor:

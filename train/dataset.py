@@ -126,7 +126,9 @@ class BatchBuilder:
         return seeded(self.seed, int(self.epoch), *(int(row["row"]) for row in rows))
 
     def _batch(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
-        analyses = [self._analysis(row["log_mel"]) for row in rows]
+        analyses = [self._stored(row["log_mel"]) for row in rows]
+        if self.augmentation:
+            analyses = [self._augmented(analyses, index) for index in range(len(rows))]
         lengths = torch.tensor([len(analysis) for analysis in analyses])
         padded = torch.nn.utils.rnn.pad_sequence(analyses, batch_first=True)
         batch = self.extractor.compose_batch(padded, lengths)
@@ -137,11 +139,13 @@ class BatchBuilder:
             mix_up(batch, self.augmentation.mixup, self.extractor.padding_value)
         return batch
 
-    def _analysis(self, stored: np.ndarray) -> torch.Tensor:
-        analysis = torch.from_numpy(np.array(stored, dtype=np.float32)).view(-1, self.extractor.analysis_size)
-        if self.augmentation is None:
-            return analysis
-        return self.augmentation(analysis, self.band_frequencies, self.level_columns)
+    def _stored(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.array(values, dtype=np.float32)).view(-1, self.extractor.analysis_size)
+
+    def _augmented(self, analyses: Sequence[torch.Tensor], index: int) -> torch.Tensor:
+        """A changed copy of one of the batch's analyses; the others are the voices of a babble."""
+        others = [*analyses[:index], *analyses[index + 1 :]]
+        return self.augmentation(analyses[index], self.band_frequencies, self.level_columns, others)
 
 
 def band_centres(extractor: SERFeatureExtractor) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """Augmentation of spectrograms changes what it says, further features follow, and mixup blends features and labels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from train.augmentation import Augmentation
 from train.dataset import band_centres
 from train.loss import batch_loss, masked_cross_entropy
 from train.mixup import mix_up
+from train.noises import music
 
 
 EXTRACTOR = SERFeatureExtractor(feature_names=["mfcc", "rms", "amplitude_envelope", "f0"])
@@ -24,9 +27,16 @@ def analysis() -> torch.Tensor:
     return EXTRACTOR.analyse([torch.from_numpy(speech_like(2.0))])[0][0]
 
 
-def changed(analysis: torch.Tensor, draws: int = 30, **strengths) -> list[torch.Tensor]:
+@pytest.fixture(scope="module")
+def voices() -> list[torch.Tensor]:
+    """Other clips of a batch, (frames, 64 + 4) each."""
+    clips = [torch.from_numpy(speech_like(1.5, pitch=pitch)) for pitch in (90.0, 140.0, 180.0, 230.0, 300.0)]
+    return list(EXTRACTOR.analyse(clips)[0])
+
+
+def changed(analysis: torch.Tensor, draws: int = 30, voices: Sequence = (), **strengths) -> list[torch.Tensor]:
     torch.manual_seed(0)
-    return [Augmentation(**strengths)(analysis, BANDS, LEVELS) for _ in range(draws)]
+    return [Augmentation(**strengths)(analysis, BANDS, LEVELS, voices) for _ in range(draws)]
 
 
 def test_nothing_changes_by_default(analysis):
@@ -65,14 +75,39 @@ def test_gain_is_that_of_the_levels(analysis):
         assert torch.equal(result[:, 66:], analysis[:, 66:])
 
 
-def test_noise_fills_the_pauses(analysis):
-    for result in changed(analysis, noise_probability=1.0, noise_snr_db=5.0):
-        assert (result[:, :64] - analysis[:, :64]).min() > -1e-3
+@pytest.mark.parametrize("kind", ["noise", "babble", "music"])
+def test_noise_has_the_level_that_was_drawn(analysis, voices, kind):
     mean_power = (10 ** (analysis[:, :64] / 10)).mean()
-    noise_power = [(10 ** (r[:, :64] / 10)).mean() - mean_power for r in changed(analysis, noise_probability=1.0)]
-    ratios = 10 * np.log10([float(mean_power / power) for power in noise_power])
-    assert 9 < min(ratios) < 18  # drawn between 10 and 40; the noise fluctuates around it
+    ratios = []
+    for result in changed(analysis, voices=voices, **{f"{kind}_probability": 1.0}, noise_snr_db=10.0):
+        assert (result[:, :64] - analysis[:, :64]).min() > -1e-3
+        assert torch.equal(result[:, 64:], analysis[:, 64:])
+        ratios.append(float(10 * torch.log10(mean_power / ((10 ** (result[:, :64] / 10)).mean() - mean_power))))
+    assert 9.9 < min(ratios) < 15  # drawn between 10 and 40
     assert max(ratios) > 30
+
+
+def test_babble_is_made_of_the_other_voices(analysis, voices):
+    """Where their bands are empty nothing is added, and without voices there is none."""
+    high = [voice.clone() for voice in voices]
+    for voice in high:
+        voice[:, :32] = -100.0
+    for result in changed(analysis, voices=high, babble_probability=1.0, noise_snr_db=10.0):
+        torch.testing.assert_close(result[:, :32], analysis[:, :32], atol=0.1, rtol=0)
+        assert (result[:, 32:64] - analysis[:, 32:64]).max() > 3
+    (result,) = changed(analysis, draws=1, babble_probability=1.0)
+    assert torch.equal(result, analysis)
+
+
+def test_music_has_notes_with_gaps_between_their_harmonics():
+    torch.manual_seed(0)
+    for _ in range(20):
+        power = music(300, BANDS)
+        assert power.shape == (300, 64)
+        assert (power >= 0).all()
+        assert power.sum(1).min() > 0
+        assert power[0].min() < power[0].max() / 10
+        assert len(power.argmax(1).unique()) > 1  # the melody moves
 
 
 def test_noise_begins_before_the_speech_and_goes_on_after_it(analysis):
@@ -87,10 +122,15 @@ def test_noise_begins_before_the_speech_and_goes_on_after_it(analysis):
 
 
 def test_telephone_removes_the_bands_outside(analysis):
-    (result,) = changed(analysis, draws=1, telephone_probability=1.0)
     within = (BANDS >= 300) & (BANDS <= 3400)
-    assert torch.equal(result[:, :64][:, within], analysis[:, :64][:, within])
-    assert (result[:, :64][:, ~within] == -100).all()
+    octave_above = int((BANDS - 6800).abs().argmin())
+    losses = []
+    for result in changed(analysis, telephone_probability=1.0):
+        assert torch.equal(result[:, :64][:, within], analysis[:, :64][:, within])
+        assert (result[:, :64][:, ~within] < analysis[:, :64][:, ~within]).all()
+        losses.append(float((analysis - result)[:, octave_above].max()))
+    assert 10 < min(losses) < 30
+    assert 50 < max(losses) < 75
 
 
 def test_reverberation_rings_on(analysis):
