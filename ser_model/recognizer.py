@@ -3,9 +3,10 @@
 recording > audio_io > speech_activity > whole, or windows of a long one > backend (the network) > Prediction
 """
 
+import itertools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -14,7 +15,7 @@ import numpy as np
 from .adaptation import AdaptedBackend, voice_correction
 from .audio_io import SAMPLING_RATE, AudioError, AudioInput, load_audio
 from .prediction import NO_SPEECH, Prediction, Segment
-from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_probabilities, speech_seconds
+from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_by_block, speech_seconds
 from .stream import EmotionStream
 
 
@@ -203,15 +204,12 @@ class EmotionRecognizer:
 
     def _answer_long(self, waveform: np.ndarray, progress: Progress = ignore_progress) -> Prediction:
         """One answer a second, each from the window around it; the whole is the mean of those with speech."""
-        speech = speech_probabilities(waveform, lambda share: progress(share / 2))
         bounds = segment_bounds(seconds(waveform))
-        spoken = [index for index, (start, end) in enumerate(bounds) if speaks(speech, start, end)]
+        spoken = spoken_segments(waveform, bounds, progress)
         rows: dict[int, np.ndarray] = {}
-        for first in range(0, len(spoken), BATCH_SIZE):
-            indices = spoken[first : first + BATCH_SIZE]
+        while indices := list(itertools.islice(spoken, BATCH_SIZE)):
             windows = [window_around(waveform, *bounds[index]) for index in indices]
             rows |= zip(indices, self.backend.probabilities(windows), strict=True)
-            progress(0.5 + 0.5 * len(rows) / (len(spoken) + 1))
         progress(1.0)
         mean = np.mean(list(rows.values()), axis=0) if rows else None
         segments = (
@@ -270,10 +268,27 @@ def segment_bounds(duration: float) -> list[tuple[float, float]]:
     return list(zip(starts, [*starts[1:], duration], strict=True))
 
 
+def spoken_segments(waveform: np.ndarray, bounds: Sequence[tuple[float, float]], progress: Progress) -> Iterator[int]:
+    """Indices of the segments with speech, each as soon as it is known; `bounds` as of [`segment_bounds`]."""
+    probabilities = np.zeros(0, np.float32)
+    index = 0
+    for block in speech_by_block(waveform):
+        probabilities = np.concatenate([probabilities, block])
+        while index < len(bounds) and chunk_at(bounds[index][1]) <= len(probabilities):
+            if speaks(probabilities, *bounds[index]):
+                yield index
+            index += 1
+        progress(index / (len(bounds) + 1))
+
+
 def speaks(probabilities: np.ndarray, start: float, end: float) -> bool:
     """Whether there is speech enough in the chunks between two times."""
-    first, last = round(start / CHUNK_SECONDS), round(end / CHUNK_SECONDS)
-    return speech_seconds(probabilities[first:last]) >= MIN_SPEECH
+    return speech_seconds(probabilities[chunk_at(start) : chunk_at(end)]) >= MIN_SPEECH
+
+
+def chunk_at(time: float) -> int:
+    """Index of the chunk that begins nearest to a time in seconds."""
+    return round(time / CHUNK_SECONDS)
 
 
 def window_around(waveform: np.ndarray, start: float, end: float) -> np.ndarray:

@@ -9,7 +9,8 @@ slowed down, its pitch falls into the range that Silero knows, while noise, hum 
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soxr
@@ -29,6 +30,7 @@ PEAK = 0.95  # level of each block when Silero hears it
 FAINTEST_PEAK = 5e-4  # -66 dB: below it is silence, dither or the noise of a sound card
 QUIET_DB = 40.0  # chunks this far below the loudest one are passed over at both ends of a block ...
 LEAD_CHUNKS = 8  # ... but for these before the first loud one, because Silero knows speech by its onset
+LISTENERS = 2  # threads for a long waveform; one more, the caller's, is busy with what they have heard
 
 _idle_detectors: list[SileroVAD] = []
 
@@ -59,23 +61,23 @@ def has_speech(waveform: np.ndarray) -> bool:
     )
 
 
-def speech_probabilities(waveform: np.ndarray, progress: Callable[[float], None] | None = None) -> np.ndarray:
+def speech_probabilities(waveform: np.ndarray) -> np.ndarray:
     """
-    Probability of speech in each chunk of a waveform of any length.
-
-    Args:
-        waveform: float32 (samples,) at 16 kHz.
-        progress: called with the share that is done, from 0 to 1.
+    Probability of speech in each chunk of a waveform, float32 (samples,) at 16 kHz, of any length.
 
     Returns:
         float32 (ceil(samples / CHUNK),), one for every `CHUNK_SECONDS`.
     """
-    results = []
-    for index, block in enumerate(blocks(waveform)):
-        results.append(block_probabilities(block))
-        if progress is not None:
-            progress(min(1.0, (index + 1) * BLOCK_CHUNKS * CHUNK / len(waveform)))
-    return np.concatenate(results)
+    return np.concatenate(list(speech_by_block(waveform)))
+
+
+def speech_by_block(waveform: np.ndarray) -> Iterator[np.ndarray]:
+    """The same piece by piece: each as soon as it is known, while threads listen to those that follow."""
+    if len(waveform) <= BLOCK_CHUNKS * CHUNK:
+        yield block_probabilities(waveform)
+        return
+    with ThreadPoolExecutor(LISTENERS) as listeners:
+        yield from listeners.map(block_probabilities, blocks(waveform))
 
 
 def speech_seconds(probabilities: np.ndarray) -> float:
@@ -141,4 +143,4 @@ def slowed(block: np.ndarray) -> np.ndarray:
     return soxr.resample(block, 1, SLOWDOWN, "MQ")
 
 
-__all__ = ["has_speech", "speech_probabilities", "speech_seconds"]
+__all__ = ["has_speech", "speech_by_block", "speech_probabilities", "speech_seconds"]

@@ -119,7 +119,9 @@ def test_long_recording(recognizer, checkpoint, long_recording):
 
 def test_progress_of_a_long_recording_without_speech(recognizer):
     shares = []
-    recognizer.predict(np.zeros(8 * RATE), sampling_rate=RATE, progress=shares.append)
+    recognizer.predict(np.zeros(20 * RATE), sampling_rate=RATE, progress=shares.append)
+    assert shares == sorted(shares)
+    assert len(shares) > 3
     assert shares[-1] == 1.0
 
 

@@ -12,7 +12,10 @@ from ser_model.speech_activity import (
     CHUNK,
     CHUNK_SECONDS,
     MIN_SPEECH,
+    block_probabilities,
+    blocks,
     has_speech,
+    speech_by_block,
     speech_probabilities,
     speech_seconds,
 )
@@ -89,14 +92,23 @@ def test_probabilities_tell_where(speech):
     assert spoken.max() == pytest.approx(7.0, abs=0.2)
 
 
-def test_progress_of_a_long_recording(speech):
-    shares = []
-    recording = np.tile(speech, 7)
-    probabilities = speech_probabilities(recording, shares.append)
-    assert len(probabilities) == -(-len(recording) // CHUNK)
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
-    assert len(shares) == -(-len(probabilities) // BLOCK_CHUNKS)
+def test_blocks_are_heard_in_order_whichever_is_done_first(speech):
+    sounds = [speech, generated("chords", 0), np.zeros(7 * RATE, np.float32), generated("siren", 0), speech * 0.1]
+    recording = np.concatenate(sounds)
+    expected = [block_probabilities(block) for block in blocks(recording)]
+    heard = list(speech_by_block(recording))
+    assert len(heard) == len(expected) > 2
+    for ours, alone in zip(heard, expected, strict=True):
+        np.testing.assert_array_equal(ours, alone)
+    np.testing.assert_array_equal(speech_probabilities(recording), np.concatenate(expected))
+
+
+def test_listening_ends_with_the_one_who_wants_to_know(heard_chunks, speech):
+    recording = np.tile(speech, 60)
+    listening = speech_by_block(recording)
+    assert len(next(listening)) == BLOCK_CHUNKS
+    listening.close()
+    assert len(heard_chunks) < len(recording) / CHUNK / 2
 
 
 def test_threads_do_not_disturb_one_another(speech):
