@@ -80,6 +80,7 @@ def check_pushed(server: HubServer) -> None:
     """The repository holds a checkpoint that anybody can load, and no checkpoints of the Trainer's."""
     files = set(server.files(REPO_ID))
     assert {"config.json", "model.safetensors", "preprocessor_config.json", "modeling_ser.py", "recipe.json"} <= files
+    assert {"README.md", "metrics.json", "model.onnx"} <= files
     assert not [name for name in files if name.startswith(("trainer/", "pictures/"))]
     assert server.repository(REPO_ID).private
 
