@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several requests at once: more 
 import gradio as gr  # noqa: E402
 import numpy as np  # noqa: E402
 
-from page import live  # noqa: E402
+from page import live, my_voice  # noqa: E402
 from page.about import FILES, about  # noqa: E402
 from page.answer import Answer, PredictionDict, TimelineDict, blank, describe  # noqa: E402
 from page.components import drawn, examples, shared_scripts, stylesheet, theme, translate, typed_json  # noqa: E402
@@ -30,6 +30,7 @@ from page.inside import Inside, look_inside, nothing  # noqa: E402
 from page.many import MAX_FILES, FileDict, Table, answers_for_programs, name_only, no_files, tables  # noqa: E402
 from page.recordings import FilesOrAddresses, recordings_input  # noqa: E402
 from page.texts import ENGLISH  # noqa: E402
+from ser_model.adaptation import AdaptedBackend  # noqa: E402
 from ser_model.audio_io import SAMPLING_RATE, AudioError, load_audio  # noqa: E402
 from ser_model.prediction import Prediction  # noqa: E402
 from ser_model.recognizer import EmotionRecognizer, Progress, checkpoint_path  # noqa: E402
@@ -47,6 +48,7 @@ MODEL = os.environ.get("SER_MODEL") or None
 
 logger = logging.getLogger("ser.app")
 streams = live.LiveStreams()
+own_voices = my_voice.OwnVoices()
 workers = ThreadPoolExecutor(max_workers=MAX_AT_ONCE)
 
 
@@ -73,26 +75,29 @@ def introduce_model() -> tuple[gr.HTML, gr.HTML]:
     return gr.HTML(emotions=loading.result().labels), gr.HTML(about(folder, Path(MODEL or folder).name))
 
 
-def answer(recording: str | None) -> Iterator[Answer]:
-    """What the card shows of a recording, or of none."""
+def answer(recording: str | None, request: gr.Request) -> Iterator[Answer]:
+    """What the card shows of a visitor's recording, or of none."""
     if recording is None:
         yield blank("empty")
         return
     yield blank("thinking")
     progress = [0.0]
-    answering = workers.submit(examine, recording, progress.append)
+    answering = workers.submit(examine, recording, request.session_hash, progress.append)
     while wait([answering], PROGRESS_SECONDS).not_done:
         yield blank("thinking", progress=progress[-1])
     yield answering.result()
 
 
-def examine(recording: str, progress: Progress) -> Answer:
+def examine(recording: str, visitor: str, progress: Progress) -> Answer:
     if loading.exception() is not None:
         return blank("problem", message="model_missing")
     try:
         waveform = load_audio(recording)
-        prediction = loading.result().predict(waveform, sampling_rate=SAMPLING_RATE, progress=progress)
-        return describe(prediction, waveform, Path(recording).stem)
+        recognizer = own_voices.adapted(visitor, loading.result())
+        prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=progress)
+        return describe(
+            prediction, waveform, Path(recording).stem, adapted=isinstance(recognizer.backend, AdaptedBackend)
+        )
     except AudioError as error:
         return blank("problem", message=name_only(error, recording))
     except Exception:
@@ -113,12 +118,21 @@ def hear(chunk: live.Chunk, request: gr.Request) -> gr.HTML:
     """What the live part shows after the next chunk of a visitor."""
     if loading.exception() is not None:
         return gr.HTML(now=live.without_emotions("model_missing", chunk["number"]))
-    return gr.HTML(now=streams.hear(request.session_hash, chunk, loading.result()))
+    visitor = request.session_hash
+    return gr.HTML(now=streams.hear(visitor, chunk, own_voices.adapted(visitor, loading.result())))
+
+
+def learn_voice(wish: my_voice.Request, request: gr.Request) -> gr.HTML:
+    """What the page knows of a visitor's voice after the next sentence or press of the switch."""
+    if loading.exception() is not None:
+        return gr.HTML(known=my_voice.unknown(wish["number"], "model_missing"))
+    return gr.HTML(known=own_voices.heed(request.session_hash, wish, loading.result()))
 
 
 def forget(request: gr.Request) -> None:
     """Free what is kept for a visitor who has left."""
     streams.leave(request.session_hash)
+    own_voices.leave(request.session_hash)
 
 
 def answer_many(paths: list[str] | None) -> Iterator[Table]:
@@ -218,6 +232,15 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
             inside = drawn("inside", None)
         with gr.Tab(translate("tab_live")):
             talk = drawn("live", None, now=None, limit_seconds=live.MAX_SECONDS)
+        with gr.Tab(translate("tab_voice"), elem_id="my-voice-tab"):
+            own_voice = drawn(
+                "my_voice",
+                None,
+                known=None,
+                sentences=my_voice.SENTENCES,
+                max_sentences=my_voice.MAX_SENTENCES,
+                limit_seconds=my_voice.MAX_SECONDS,
+            )
         with gr.Tab(translate("tab_many")):
             many_files = gr.File(
                 label=translate("many_drop"), file_count="multiple", file_types=["audio"], elem_id="files"
@@ -232,10 +255,11 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
     demo.load(introduce_model, outputs=[card, model_card], queue=False, **quiet)
     for source in (speak, sample):
         source.submit(None, source, voice, js="(recording) => recording")
-    voice.change(answer, voice, card, **quiet, **limits)
+    gr.on([voice.change, own_voice.apply], answer, voice, card, trigger_mode="always_last", **quiet, **limits)
     voice.change(lambda: None, outputs=inside, queue=False, **quiet)
     look.click(show_inside, voice, inside, **quiet, **limits)
     talk.submit(hear, talk, talk, queue=False, trigger_mode="multiple", **quiet)
+    own_voice.submit(learn_voice, own_voice, own_voice, queue=False, trigger_mode="multiple", **quiet)
     demo.unload(forget)
     many_files.change(answer_many, many_files, table, **quiet, **limits)
 

@@ -46,7 +46,7 @@ function describe(answer) {
     seconds: fill(texts.seconds, { number: decimal(answer.duration) }),
   };
   const verdict = answer.unsure ? "unsure" : "sounds";
-  return [fill(texts[verdict], words), fill(texts[`${verdict}_detail`], words)];
+  return [fill(texts[verdict], words), remarkAdapted(fill(texts[`${verdict}_detail`], words), answer.adapted)];
 }
 
 function drawBars(ranking) {

@@ -74,6 +74,7 @@ class Answer(TypedDict):
     progress: float  # 0 to 1; 0 while it is not known
     ranking: list[RankedEmotion]  # strongest first; empty while there is no answer
     unsure: bool
+    adapted: bool  # corrected for the visitor's own voice
     duration: float  # seconds
     advice: list[str]
     message: str
@@ -91,6 +92,7 @@ def blank(state: State, message: str = "", progress: float = 0.0) -> Answer:
         state=state,
         ranking=[],
         unsure=False,
+        adapted=False,
         duration=0.0,
         advice=[],
         message=message,
@@ -104,13 +106,21 @@ def blank(state: State, message: str = "", progress: float = 0.0) -> Answer:
     )
 
 
-def describe(prediction: Prediction, waveform: np.ndarray, name: str) -> Answer:
-    """What the page shows of the prediction for `waveform`, float32 (samples,); `name` is that of the recording."""
+def describe(prediction: Prediction, waveform: np.ndarray, name: str, adapted: bool = False) -> Answer:
+    """
+    What the page shows of a prediction.
+
+    Args:
+        waveform: of the recording, float32 (samples,).
+        name: of the recording.
+        adapted: whether the prediction is corrected for the visitor's own voice.
+    """
     probabilities = [score for _, score in prediction.ranked()]
     return Answer(
         state="answer" if prediction.speech else "no_speech",
         ranking=ranking(prediction.ranked()),
         unsure=is_unsure(probabilities),
+        adapted=adapted,
         duration=prediction.duration,
         advice=advice_on(waveform, prediction.duration),
         message="",

@@ -90,6 +90,44 @@ function makeMicrophoneButton(root) {
   return { show, follow, tick, isBusy, onPress: (act) => button.addEventListener("click", act) };
 }
 
+// Press to record, press again to stop: then `finished(chunks, sampleRate, atLimit)` has what was said, and shows the
+// button's next state.
+function makeRecorder(button, limitSeconds, finished) {
+  let microphone = null;
+  let chunks = [];
+  let samples = 0;
+  button.onPress(() => {
+    if (microphone) finish();
+    else if (!button.isBusy()) start();
+  });
+  async function start() {
+    button.show("asking", texts.asking);
+    [chunks, samples] = [[], 0];
+    try {
+      microphone = await openMicrophone(hear, () => microphone && finish());
+    } catch (error) {
+      return button.show("refused", explainRefusal(error));
+    }
+    button.show("listening", texts.listening, formatClock(0));
+  }
+  function hear(chunk, sampleRate) {
+    chunks.push(chunk);
+    samples += chunk.length;
+    if (!microphone) return;
+    const seconds = samples / sampleRate;
+    button.follow(chunk);
+    button.tick(seconds);
+    if (seconds >= limitSeconds) finish(true);
+  }
+  async function finish(atLimit = false) {
+    const { sampleRate, close } = microphone;
+    microphone = null;
+    button.show("sending", texts.sending);
+    await close();
+    await finished(chunks, sampleRate, atLimit);
+  }
+}
+
 // 16-bit integers, little-endian, from offset on.
 function writeSamples(view, offset, chunks) {
   for (const chunk of chunks) {
@@ -102,4 +140,16 @@ function writeSamples(view, offset, chunks) {
 
 function countSamples(chunks) {
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+}
+
+// The same integers as text, which a request can carry.
+function toBase64(chunks) {
+  const view = new DataView(new ArrayBuffer(2 * countSamples(chunks)));
+  writeSamples(view, 0, chunks);
+  const bytes = new Uint8Array(view.buffer);
+  let text = "";
+  for (let start = 0; start < bytes.length; start += 0x8000) {
+    text += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
+  }
+  return btoa(text);
 }

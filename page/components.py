@@ -1,7 +1,6 @@
 """The page's own components and its look; their HTML, scripts and styles are the files beside this module."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -9,12 +8,12 @@ from gradio.components.api_component import Api
 from gradio_client.utils import python_type_to_json_schema
 
 from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, ink_on
+from page.sources import FOLDER, source, template
 from page.texts import TEXTS
 
 
-FOLDER = Path(__file__).parent
 EXAMPLES = ("even", "sharp", "hurried", "turning")  # each in examples/, its name in the texts
-SHARED_SCRIPTS = ("language.js", "faces.js", "timeline.js", "capture.js")
+SHARED_SCRIPTS = ("language.js", "faces.js", "timeline.js", "capture.js", "voice_switch.js")
 
 translate = gr.I18n(**TEXTS)
 
@@ -26,7 +25,7 @@ def drawn(name: str, value: Any, **props: Any) -> gr.HTML:
     """
     return gr.HTML(
         value,
-        html_template=source(f"{name}.html"),
+        html_template=template(FOLDER / f"{name}.html"),
         js_on_load=source(f"{name}.js"),
         apply_default_css=False,
         elem_id=name,
@@ -77,8 +76,3 @@ def stylesheet() -> str:
         for emotion, colour in EMOTION_COLOURS.items()
     ]
     return "\n".join([*rules, source("page.css")])
-
-
-def source(*names: str) -> str:
-    """Files of this folder as one text, in this order."""
-    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)

@@ -21,6 +21,7 @@ let peaks = []; // in it, a number for every PEAK_SECONDS
 
 translateStatics(root);
 find("live-heading").textContent = fill(texts.live_timeline, { seconds: SHOWN_SECONDS });
+find("microphone").after(makeVoiceSwitch());
 button.show("idle", texts.live_idle, texts.live_hint);
 button.onPress(() => {
   if (microphone) stop(texts.live_again);
@@ -53,25 +54,15 @@ function hear(chunk, sampleRate) {
 }
 
 function send(sampleRate) {
-  const view = new DataView(new ArrayBuffer(2 * samples));
-  writeSamples(view, 0, chunks);
   const since = performance.now() - (1000 * samples) / sampleRate; // when the first of its sound was heard
   sent = { number, since, timer: setTimeout(() => stop(texts.live_lost), 1000 * PATIENCE_SECONDS) };
-  submit({ number, rate: sampleRate, samples: toBase64(new Uint8Array(view.buffer)) });
+  submit({ number, rate: sampleRate, samples: toBase64(chunks) });
   [chunks, samples, number] = [[], 0, number + 1];
 }
 
 function submit(chunk) {
   props.value = chunk;
   trigger("submit");
-}
-
-function toBase64(bytes) {
-  let text = "";
-  for (let start = 0; start < bytes.length; start += 0x8000) {
-    text += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
-  }
-  return btoa(text);
 }
 
 function collectPeaks(chunk, sampleRate) {
@@ -88,7 +79,7 @@ function receive(now) {
   if (now.state !== "speech" && now.state !== "silent") return stop(explainEnd(now.state));
   button.tick(now.end);
   segments = [...segments.filter(({ end }) => end > now.end - SHOWN_SECONDS), now];
-  if (now.speech) show(now.label, fill(texts.sounds, { first: nameOf(now.label) }), fill(texts.live_now, { percent: percent(now.scores[now.label]) }));
+  if (now.speech) show(now.label, fill(texts.sounds, { first: nameOf(now.label) }), remarkAdapted(fill(texts.live_now, { percent: percent(now.scores[now.label]) }), now.adapted));
   else show("no_speech", texts.live_silent, texts.live_silent_detail);
   drawRolling();
   root.dataset.latency = Math.round(performance.now() - since); // milliseconds from the first sound of the chunk

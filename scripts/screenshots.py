@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 import soundfile
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from page.my_voice import SENTENCES
 from page.texts import ENGLISH
 from scripts.chromium import launch_chromium
 from ser_model.audio_io import SAMPLING_RATE, load_audio
@@ -23,10 +24,12 @@ PICTURES = {
     "dark": ("speak", 1180, 800, "dark"),
     "phone": ("speak", 390, 844, "dark"),
     "live": ("live", 1180, 700, "light"),
+    "voice": ("voice", 1180, 700, "light"),
     "about": ("about", 1180, 800, "dark"),
 }
 SCALE = 1.5  # pixels of the picture for one of the window
 PATIENCE = 60_000  # milliseconds for whatever has to appear
+SENTENCE_SECONDS = 4.0  # of the recording, which stand for each sentence that is read
 LEAD = 2.0  # seconds before the end at which the live picture is taken, while there is still a voice
 SETTLED = 1500  # milliseconds until nothing moves any more
 
@@ -42,17 +45,31 @@ def take_picture(browser: Browser, url: str, name: str, seconds: float) -> None:
     page.goto(url)
     expect(page.locator("#answer .bar")).not_to_have_count(0)
     page.get_by_role("tab", name=ENGLISH[f"tab_{part}"]).click()
-    if part != "about":
-        page.get_by_role("button", name="Record", exact=True).click()
-        page.wait_for_timeout(1000 * (seconds - LEAD if part == "live" else seconds))
     if part == "speak":
-        page.get_by_role("button", name="Stop", exact=True).click()
+        speak(page, seconds)
         expect(page.locator('.answer[data-state="answer"]')).to_be_visible()
+    elif part == "live":
+        page.get_by_role("button", name="Record", exact=True).click()
+        page.wait_for_timeout(1000 * (seconds - LEAD))
+    elif part == "voice":
+        for number in range(1, SENTENCES + 1):
+            expect(page.locator(".voice-sentence")).to_have_text(ENGLISH[f"voice_sentence_{number}"])
+            speak(page, min(seconds, SENTENCE_SECONDS))
+        expect(page.locator(".voice-known")).to_be_visible()
     page.mouse.move(0, 0)
     if part != "live":
         page.wait_for_timeout(SETTLED)
     page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
     context.close()
+
+
+def speak(page: Page, seconds: float) -> None:
+    """Press, speak for so many seconds, press."""
+    page.get_by_role("button", name="Record", exact=True).click()
+    stop = page.get_by_role("button", name="Stop", exact=True)
+    expect(stop).to_be_visible()
+    page.wait_for_timeout(1000 * seconds)
+    stop.click()
 
 
 def main() -> None:

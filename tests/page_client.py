@@ -18,7 +18,7 @@ class PageClient:
     def __init__(self, url: str):
         self.http = httpx.Client(base_url=f"{url}gradio_api/", timeout=PATIENCE)
         dependencies = httpx.get(f"{url}config", timeout=PATIENCE).json()["dependencies"]
-        self.hearing = next(entry["id"] for entry in dependencies if entry["api_name"] == "hear")
+        self.functions = {entry["api_name"]: entry["id"] for entry in dependencies}
 
     def upload(self, path: Path) -> dict[str, Any]:
         """A file on the server, as an argument of a call."""
@@ -35,15 +35,28 @@ class PageClient:
 
     def hear(self, visitor: str, number: int, samples: np.ndarray, rate: int) -> dict[str, Any]:
         """What the live part answers to the next chunk of a visitor; float samples within -1 to 1."""
-        content = base64.b64encode((32767 * samples).astype("<i2").tobytes()).decode()
-        chunk = {"number": number, "rate": rate, "samples": content}
-        body = {"data": [chunk], "fn_index": self.hearing, "session_hash": visitor}
-        return self.http.post("run/predict", json=body).raise_for_status().json()["data"][0]["props"]["now"]
+        chunk = {"number": number, "rate": rate, "samples": encoded(samples)}
+        return self._run("hear", visitor, chunk)["now"]
+
+    def read(self, visitor: str, samples: np.ndarray, rate: int) -> dict[str, Any]:
+        """What the page knows of a visitor's voice after a sentence; float samples within -1 to 1."""
+        sentence = {"number": 1, "action": "read", "rate": rate, "samples": encoded(samples)}
+        return self._run("learn_voice", visitor, sentence)["known"]
+
+    def _run(self, function: str, visitor: str, argument: dict[str, Any]) -> dict[str, Any]:
+        """What a function that the page keeps to itself gives to the script of a component."""
+        body = {"data": [argument], "fn_index": self.functions[function], "session_hash": visitor}
+        return self.http.post("run/predict", json=body).raise_for_status().json()["data"][0]["props"]
 
     def leave(self, visitor: str) -> None:
         """Open and close the connection by which the server knows that a visitor is there."""
         with self.http.stream("GET", f"heartbeat/{visitor}") as response:
             next(response.iter_raw())
+
+
+def encoded(samples: np.ndarray) -> str:
+    """Float samples within -1 to 1 as the page's scripts send them."""
+    return base64.b64encode((32767 * samples).astype("<i2").tobytes()).decode()
 
 
 def as_file(path: str) -> dict[str, Any]:

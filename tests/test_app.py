@@ -16,6 +16,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from page.live import MAX_STREAMS
+from page.my_voice import SENTENCES
 from tests.generated_sound import RATE, speech_like
 from tests.page_client import PageClient, as_file
 from tests.served_page import ServedPage, served_page
@@ -186,6 +187,20 @@ def test_leaving_makes_room_for_another_live_visitor(page, speech):
         time.sleep(0.2)
 
 
+def test_voice_is_forgotten_when_its_visitor_leaves(page, speech):
+    client = PageClient(page.url)
+    known = [client.read("reader", speech, RATE) for _ in range(SENTENCES)]
+    assert [entry["heard"] for entry in known] == [1, 2, 3]
+    assert known[-1]["adapted"] is True
+    assert client.hear("reader", 0, speech, RATE)["adapted"] is True
+    assert client.hear("another", 0, speech, RATE)["adapted"] is False
+    client.leave("reader")
+    deadline = time.monotonic() + 20
+    while client.hear("reader", 0, speech, RATE)["adapted"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_damaged_model_is_told(checkpoint, speech, speech_file, tmp_path):
     model = shutil.copytree(checkpoint, tmp_path / "model")
     (model / "model.safetensors").write_bytes(b"no weights")
@@ -193,3 +208,4 @@ def test_damaged_model_is_told(checkpoint, speech, speech_file, tmp_path):
         with pytest.raises(AppError, match="model could not be loaded"):
             Client(page.url, verbose=False).predict(audio=handle_file(speech_file), api_name="/predict")
         assert PageClient(page.url).hear("visitor", 0, speech, RATE)["state"] == "model_missing"
+        assert PageClient(page.url).read("visitor", speech, RATE)["problem"] == "model_missing"

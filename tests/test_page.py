@@ -20,6 +20,7 @@ from page.texts import ENGLISH, TEXTS
 from ser_model.audio_io import SAMPLING_RATE
 from ser_model.recognizer import EmotionRecognizer
 from tests.generated_sound import speech_like
+from tests.page_client import encoded
 
 
 PLACEHOLDER = re.compile(r"{\w+}")
@@ -32,8 +33,7 @@ def recognizer(checkpoint) -> EmotionRecognizer:
 
 
 def chunk(samples: np.ndarray, number: int = 0) -> Chunk:
-    content = base64.b64encode((32767 * samples).astype("<i2").tobytes()).decode()
-    return Chunk(number=number, rate=SAMPLING_RATE, samples=content)
+    return Chunk(number=number, rate=SAMPLING_RATE, samples=encoded(samples))
 
 
 @pytest.mark.parametrize("language", sorted(TEXTS))

@@ -19,6 +19,7 @@ from scripts.make_web import make_web
 from ser_model import EmotionRecognizer
 from ser_model.onnx_export import export_onnx
 from ser_model.recognizer import PRETRAINED
+from tests.browser_checks import assert_fits, assert_theme, scores
 from tests.generated_sound import RATE, speech_like
 
 
@@ -96,14 +97,6 @@ def upload(page: Page, path: Path, state: str) -> None:
     expect(page.locator(f'.answer[data-state="{state}"]')).to_be_visible(timeout=ANSWERED_WITHIN)
 
 
-def scores(page: Page) -> dict[str, float]:
-    """Probability of each emotion, as long as its bar is."""
-    bars = page.locator(".bar").evaluate_all(
-        "bars => bars.map(bar => [bar.dataset.emotion, Number(bar.style.getPropertyValue('--share'))])"
-    )
-    return dict(bars)
-
-
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 def test_same_answer_as_in_python(suffix, visit, speech, tmp_path):
     path = tmp_path / f"voice.{suffix}"
@@ -161,15 +154,8 @@ def test_bad_file_is_explained(visit, tmp_path):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_fits_every_screen(visit, theme):
     page = visit(theme=theme)
-    for width in (390, 768, 1920):
-        page.set_viewport_size({"width": width, "height": HEIGHT})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        button = page.locator(".microphone button").bounding_box()
-        assert button["width"] >= 120
-        assert button["y"] + button["height"] < HEIGHT  # without scrolling
-    colour = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-    brightness = np.mean([int(number) for number in re.findall(r"\d+", colour)[:3]])
-    assert (brightness > 200) if theme == "light" else (brightness < 60)
+    assert_fits(page, HEIGHT)
+    assert_theme(page.locator("body"), theme)
 
 
 def test_folder_is_a_static_space(folder):

@@ -10,45 +10,16 @@ const upload = document.querySelector("#upload input");
 const answer = document.querySelector(".answer");
 const find = (name) => answer.querySelector(`.answer-${name}`);
 const loading = ort.InferenceSession.create("model.onnx");
-let microphone = null;
 let asked = 0; // recordings so far: only the last one is answered
 
 translateStatics(document);
 microphoneButton.show("idle", texts.idle, texts.hint);
-microphoneButton.onPress(() => {
-  if (microphone) finishRecording();
-  else if (!microphoneButton.isBusy()) startRecording();
-});
+makeRecorder(microphoneButton, settings.microphone_seconds, answerRecorded);
 upload.addEventListener("change", () => upload.files.length > 0 && answerFile(upload.files[0]));
 show("empty", texts.empty, texts.empty_detail);
 loading.catch(() => show("problem", texts.problem, texts.model_missing));
 
-async function startRecording() {
-  microphoneButton.show("asking", texts.asking);
-  try {
-    microphone = { ...(await openMicrophone(hear, finishRecording)), chunks: [], samples: 0 };
-  } catch (error) {
-    return microphoneButton.show("refused", explainRefusal(error));
-  }
-  microphoneButton.show("listening", texts.listening, formatClock(0));
-}
-
-function hear(chunk, sampleRate) {
-  if (!microphone) return;
-  microphone.chunks.push(chunk);
-  microphone.samples += chunk.length;
-  const seconds = microphone.samples / sampleRate;
-  microphoneButton.follow(chunk);
-  microphoneButton.tick(seconds);
-  if (seconds >= settings.microphone_seconds) finishRecording();
-}
-
-async function finishRecording() {
-  if (!microphone) return;
-  const { sampleRate, close, chunks } = microphone;
-  microphone = null;
-  microphoneButton.show("sending", texts.sending);
-  await close();
+async function answerRecorded(chunks, sampleRate) {
   await answerRecording(() => (chunks.length > 0 ? resample(chunks, sampleRate) : new Float32Array()));
   microphoneButton.show("idle", texts.again);
 }

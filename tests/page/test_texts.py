@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from page.components import FOLDER, source
 from page.palette import EMOTION_COLOURS
+from page.sources import FOLDER, source
 from page.texts import ENGLISH, TEXTS
 
 

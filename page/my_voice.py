@@ -1,0 +1,109 @@
+"""The page's part My voice: what the network hears in a visitor's sentences corrects its answers to this visitor."""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypedDict
+
+import numpy as np
+
+from page.live import decoded
+from ser_model.adaptation import AdaptedBackend, voice_correction
+from ser_model.audio_io import AudioError
+from ser_model.recognizer import EmotionRecognizer
+
+
+SENTENCES = 3  # to read before the answers are corrected
+MAX_SENTENCES = 30  # that are remembered of a visitor, who may read them again in other moods
+MAX_SECONDS = 20  # of a sentence
+MAX_SENTENCE_BYTES = 1 << 23  # of base64: 20 seconds at 96 kHz
+MAX_VISITORS = 1000  # at once; beyond, whoever came first is forgotten
+
+
+class Request(TypedDict):
+    """What my_voice.js asks; `rate` and `samples` are those of a sentence, as in page/live.py."""
+
+    number: int  # of the request
+    action: Literal["read", "on", "off", "forget", "look"]
+    rate: int
+    samples: str
+
+
+class Known(TypedDict):
+    """What my_voice.js draws: how far the page knows the visitor's voice."""
+
+    number: int  # of the request
+    problem: str  # key of the texts; empty if there is none
+    heard: int  # sentences
+    adapted: bool  # whether the answers are corrected
+    factors: dict[str, float]  # by which each probability is multiplied, before they add up to 1 again
+
+
+@dataclass
+class OwnVoice:
+    """The probabilities of a visitor's sentences, each (labels,), and whether the visitor wants them to count."""
+
+    sentences: list[np.ndarray] = field(default_factory=list)
+    wanted: bool = True
+
+    def correction(self) -> np.ndarray | None:
+        """What `voice_correction` gives; None before there are sentences enough."""
+        return voice_correction(np.array(self.sentences)) if len(self.sentences) >= SENTENCES else None
+
+
+class OwnVoices:
+    """The voices of the visitors, by the names of their sessions: numbers in memory, never a recording."""
+
+    def __init__(self) -> None:
+        self.voices: dict[str, OwnVoice] = {}
+
+    def heed(self, visitor: str, request: Request, recognizer: EmotionRecognizer) -> Known:
+        """Do what a visitor asks for, and tell what is known of the voice then."""
+        problem = ""
+        if request["action"] == "read":
+            problem = self.hear(visitor, request, recognizer)
+        elif request["action"] == "forget":
+            self.leave(visitor)
+        elif request["action"] in ("on", "off") and visitor in self.voices:
+            self.voices[visitor].wanted = request["action"] == "on"
+        return self.known(visitor, request["number"], problem, recognizer.labels)
+
+    def hear(self, visitor: str, request: Request, recognizer: EmotionRecognizer) -> str:
+        """Remember what the network hears in a sentence; the problem with it, if any.
+
+        A sentence counts once, however long it is.
+        """
+        try:
+            samples = decoded(request["samples"], MAX_SENTENCE_BYTES)
+            prediction = recognizer.predict(samples, sampling_rate=request["rate"])
+        except AudioError:
+            return "voice_silent"
+        if not prediction.speech:
+            return "voice_silent"
+        voice = self.voices.setdefault(visitor, OwnVoice())
+        if len(voice.sentences) < MAX_SENTENCES:
+            voice.sentences.append(np.array(list(prediction.scores.values())))
+        if len(self.voices) > MAX_VISITORS:
+            self.leave(next(iter(self.voices)))
+        return ""
+
+    def known(self, visitor: str, number: int, problem: str, labels: tuple[str, ...]) -> Known:
+        """What the visitor is shown after a request."""
+        voice = self.voices.get(visitor, OwnVoice())
+        correction = voice.correction()
+        factors = {} if correction is None else dict(zip(labels, np.exp(correction).tolist(), strict=True))
+        adapted = correction is not None and voice.wanted
+        return Known(number=number, problem=problem, heard=len(voice.sentences), adapted=adapted, factors=factors)
+
+    def adapted(self, visitor: str, recognizer: EmotionRecognizer) -> EmotionRecognizer:
+        """The recogniser, corrected for a visitor who has read the sentences and wants it."""
+        voice = self.voices.get(visitor)
+        correction = voice.correction() if voice and voice.wanted else None
+        return recognizer if correction is None else EmotionRecognizer(AdaptedBackend(recognizer.backend, correction))
+
+    def leave(self, visitor: str) -> None:
+        """Forget a visitor's voice."""
+        self.voices.pop(visitor, None)
+
+
+def unknown(number: int, problem: str = "") -> Known:
+    """What is shown of a voice that nobody has heard."""
+    return Known(number=number, problem=problem, heard=0, adapted=False, factors={})

@@ -1,0 +1,34 @@
+// The visitor's own voice as all parts of the page see it, and the switch that shows it; my_voice.js hears its events.
+
+const ownVoice = Object.assign(new EventTarget(), { heard: 0, known: false, adapted: false });
+
+function tellOwnVoice(heard, known, adapted) {
+  Object.assign(ownVoice, { heard, known, adapted });
+  ownVoice.dispatchEvent(new Event("change"));
+}
+
+// A switch once the voice is known; before that nothing or, with an offer, the way to where it is read.
+function makeVoiceSwitch(withOffer = false) {
+  const toggle = makeElement("button", { type: "button", className: "voice-toggle", role: "switch" });
+  toggle.append(makeElement("span", { className: "voice-knob" }), texts.voice_switch);
+  toggle.addEventListener("click", () => ownVoice.dispatchEvent(new Event("switch")));
+  const offer = makeElement("button", { type: "button", className: "voice-offer", textContent: texts.voice_offer });
+  offer.addEventListener("click", () => {
+    const tab = document.getElementById("my-voice-tab-button");
+    tab.click();
+    tab.focus();
+  });
+  function draw() {
+    toggle.hidden = !ownVoice.known;
+    toggle.setAttribute("aria-checked", ownVoice.adapted);
+    offer.hidden = ownVoice.known || !withOffer;
+  }
+  ownVoice.addEventListener("change", draw);
+  draw();
+  return makeElement("div", { className: "voice-switch" }, toggle, offer);
+}
+
+// What an answer says of itself, with the remark that it is corrected for the voice where it is.
+function remarkAdapted(words, adapted) {
+  return adapted ? `${words} · ${texts.voice_adapted}` : words;
+}

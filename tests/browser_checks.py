@@ -1,0 +1,31 @@
+"""What every page in a browser must be, whoever serves it."""
+
+import re
+
+import numpy as np
+from playwright.sync_api import Locator, Page
+
+
+def assert_fits(page: Page, height: int) -> None:
+    """No screen has to be scrolled sideways, and the microphone is found without scrolling."""
+    for width in (390, 768, 1920):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        button = page.locator(".microphone button").bounding_box()
+        assert button["width"] >= 120
+        assert button["y"] + button["height"] < height
+
+
+def assert_theme(ground: Locator, theme: str) -> None:
+    """The ground is bright in the light theme, and dark in the other."""
+    colour = ground.evaluate("element => getComputedStyle(element).backgroundColor")
+    brightness = np.mean([int(number) for number in re.findall(r"\d+", colour)[:3]])
+    assert (brightness > 200) if theme == "light" else (brightness < 60)
+
+
+def scores(page: Page, part: str = "") -> dict[str, float]:
+    """Probability of each emotion, as long as its bar is, in a part of the page."""
+    bars = page.locator(f"{part} .bar").evaluate_all(
+        "bars => bars.map(bar => [bar.dataset.emotion, Number(bar.style.getPropertyValue('--share'))])"
+    )
+    return dict(bars)
