@@ -30,7 +30,7 @@ function draw() {
   drawChart(answer);
   drawShares(answer.shares);
   drawDownloads(answer);
-  drawTable(answer.stretches);
+  drawTable(JSON.parse(answer.stretches));
 }
 
 function describe(answer) {
@@ -112,10 +112,9 @@ function drawDownloads({ name, files }) {
 
 function drawTable(stretches) {
   find("timeline-rows").replaceChildren(
-    ...stretches.map((stretch) => {
-      const span = `${formatClock(stretch.start)} – ${formatClock(stretch.end)}`;
-      const [emotion, probability] = strongest(stretch);
-      const cells = stretch.speech ? [span, nameOf(emotion), percent(probability)] : [span, texts.no_voice, ""];
+    ...stretches.map(([start, end, emotion, probability]) => {
+      const span = `${formatClock(start)} – ${formatClock(end)}`;
+      const cells = emotion ? [span, nameOf(emotion), percent(probability)] : [span, texts.no_voice, ""];
       return makeElement("tr", {}, ...cells.map((textContent) => makeElement("td", { textContent })));
     }),
   );

@@ -1,5 +1,6 @@
 """From a prediction to what the page draws: the verdict, advice on the recording, its waveform and its timeline."""
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
@@ -7,7 +8,7 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from ser_model.prediction import Prediction, Segment
-from ser_model.timeline import audacity_labels, emotion_shares, stretches, timeline_csv, timeline_json
+from ser_model.timeline import SCORE_DIGITS, audacity_labels, emotion_shares, stretches, timeline_csv, timeline_json
 
 
 UNSURE_BELOW = 0.5  # probability of the strongest emotion
@@ -80,7 +81,9 @@ class Answer(TypedDict):
     message: str
     waveform: list[float]  # 0 to 1, evenly spaced
     segments: list[Moment]
-    stretches: list[Moment]  # of one emotion each
+    stretches: (
+        str  # lines of the table as JSON, because gradio copies thousands of objects for seconds, a text at once
+    )
     shares: list[RankedEmotion]  # of the time with speech
     name: str  # of the files, without an ending
     files: dict[str, str]  # ending > content
@@ -98,7 +101,7 @@ def blank(state: State, message: str = "", progress: float = 0.0) -> Answer:
         message=message,
         waveform=[],
         segments=[],
-        stretches=[],
+        stretches="[]",
         shares=[],
         name="",
         files={},
@@ -127,7 +130,7 @@ def describe(prediction: Prediction, waveform: np.ndarray, name: str, adapted: b
         progress=1.0,
         waveform=outline(waveform),
         segments=moments(prediction.segments),
-        stretches=[average([stretch]) for stretch in stretches(prediction.segments)],
+        stretches=json.dumps([line(stretch) for stretch in stretches(prediction.segments)]),
         shares=ranking(emotion_shares(prediction.segments).items()),
         name=name,
         files=files(prediction),
@@ -161,6 +164,12 @@ def average(segments: Sequence[Segment]) -> Moment:
     spoken = [segment.scores for segment in segments if segment.speech]
     scores = {emotion: sum(s[emotion] for s in spoken) / max(1, len(spoken)) for emotion in segments[0].scores}
     return Moment(start=segments[0].start, end=segments[-1].end, speech=bool(spoken), scores=scores)
+
+
+def line(stretch: Segment) -> tuple[float, float, str, float]:
+    """Start and end in seconds, emotion ("" without speech) and its probability."""
+    emotion = stretch.label if stretch.speech else ""
+    return (stretch.start, stretch.end, emotion, round(stretch.confidence, SCORE_DIGITS))
 
 
 def is_unsure(probabilities: list[float]) -> bool:

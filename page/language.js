@@ -15,8 +15,12 @@ function nameOf(emotion) {
   return texts[emotion] ?? emotion;
 }
 
+const percentFormats = []; // by digits; making one takes longer than all the rest
+
 function percent(share, digits = 0) {
-  return share.toLocaleString(navigator.language, { style: "percent", maximumFractionDigits: digits });
+  const options = { style: "percent", maximumFractionDigits: digits };
+  percentFormats[digits] ??= new Intl.NumberFormat(navigator.language, options);
+  return percentFormats[digits].format(share);
 }
 
 function decimal(number, digits = 1) {

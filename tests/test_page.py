@@ -18,7 +18,9 @@ from page.live import Chunk, LiveStreams
 from page.many import tables
 from page.texts import ENGLISH, TEXTS
 from ser_model.audio_io import SAMPLING_RATE
+from ser_model.prediction import Prediction, Segment
 from ser_model.recognizer import EmotionRecognizer
+from tests.conftest import LABELS
 from tests.generated_sound import speech_like
 from tests.page_client import encoded
 
@@ -59,9 +61,26 @@ def test_long_answer_is_drawn_by_few_moments_and_saved_whole(recognizer):
     answer = describe(prediction, waveform, "talk")
     assert len(answer["segments"]) <= MAX_MOMENTS
     assert len(json.loads(answer["files"]["json"])["moments"]) == 200
-    assert answer["stretches"][-1]["end"] == pytest.approx(200.0)
+    assert json.loads(answer["stretches"])[-1][1] == pytest.approx(200.0)
     assert sum(share["probability"] for share in answer["shares"]) == pytest.approx(1.0)
     assert set(answer["files"]) == {"csv", "json", "txt"}
+
+
+def test_answer_to_an_hour_stays_small():
+    scores = np.random.default_rng(0).dirichlet(np.ones(7), 3600)
+    spoken = [row if index % 10 else None for index, row in enumerate(scores)]
+    segments = [
+        Segment.from_probabilities(LABELS, row, start=index, end=index + 1) for index, row in enumerate(spoken)
+    ]
+    prediction = Prediction.from_probabilities(LABELS, scores.mean(0), duration=3600.0, segments=tuple(segments))
+    answer = describe(prediction, np.zeros(3600 * 100, np.float32), "meeting")
+    lines = json.loads(answer["stretches"])
+    assert len(lines) > 2000
+    assert lines[0] == [0, 1, "", 0.0]
+    assert lines[1][2] == segments[1].label
+    files = answer.pop("files")
+    assert len(json.dumps(answer)) < 250_000
+    assert len(json.dumps(files)) < 3_000_000
 
 
 def test_short_answer_has_nothing_to_save(recognizer, speech):

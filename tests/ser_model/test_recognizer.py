@@ -125,6 +125,15 @@ def test_progress_of_a_long_recording_without_speech(recognizer):
     assert shares[-1] == 1.0
 
 
+def test_an_hour_is_answered_and_no_second_more(recognizer):
+    hour = np.zeros(3600 * RATE, np.float32)
+    hour[-6 * RATE :] = speech_like(6.0)
+    prediction = recognizer.predict(hour, sampling_rate=RATE)
+    assert [segment.speech for segment in prediction.segments] == [False] * 3594 + [True] * 6
+    with pytest.raises(AudioError, match="60 min 1 s long: at most 60 min are accepted"):
+        recognizer.predict(np.zeros(3601 * RATE, np.float32), sampling_rate=RATE)
+
+
 @pytest.mark.parametrize("duration", [6.01, 7.0, 7.999, 60.5])
 def test_segments_have_no_gaps(duration):
     bounds = segment_bounds(duration)
