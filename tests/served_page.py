@@ -15,6 +15,7 @@ import httpx
 
 PROJECT = Path(__file__).parents[1]
 START_SECONDS = 300  # five on a machine that is not busy, where everything is compiled already
+END_SECONDS = 120  # less than one on such a machine
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def served_page(
         yield ServedPage(url, temporary, process)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(END_SECONDS)
 
 
 def wait_until_served(url: str, process: subprocess.Popen, log: Path) -> None:
