@@ -185,6 +185,8 @@ def test_leaving_makes_room_for_another_live_visitor(page, speech):
     while client.hear("latecomer", 0, speech, RATE)["state"] == "busy":
         assert time.monotonic() < deadline
         time.sleep(0.2)
+    for visitor in ("latecomer", *(f"visitor{index}" for index in range(1, MAX_STREAMS))):
+        assert client.hear(visitor, 1, speech[:0], RATE)["state"] == "stopped"
 
 
 def test_voice_is_forgotten_when_its_visitor_leaves(page, speech):
