@@ -157,7 +157,7 @@ def main() -> int:
     parser.add_argument(
         "--corpora-root", default=os.environ.get("SER_CORPORA"), help="default: the environment variable SER_CORPORA"
     )
-    parser.add_argument("--output", type=Path, help="write the figures and every answer to this JSON file")
+    parser.add_argument("--output", type=Path, help="write the figures and each clip's labels to this JSON file")
     options = parser.parse_args()
     if not options.corpora_root:
         parser.error("give --corpora-root or set SER_CORPORA: the clips come from real corpora")
@@ -170,7 +170,7 @@ def main() -> int:
     print(table(measured))
     if options.output:
         answers_by_clip = [
-            {"clip": Path(path).name, "label": label, **row}
+            {"clip": Path(path).name, "label": label, **{way: answer["label"] for way, answer in row.items()}}
             for path, label, row in zip(clips["path"], truth, rows, strict=True)
         ]
         content = {"command": "python -m benchmarks.microphone", "figures": measured, "clips": answers_by_clip}

@@ -22,8 +22,8 @@ SHIPPED = "ser_model/pretrained"
 LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the known corpora ask for and a model can follow
 OTHER_LICENCE = "other"  # of a model that heard a corpus whose licence nobody told us
 SELECTION = (
-    "; but four earlier trainings were tested on them, too, and their figures known when this one, which was chosen for "
-    "how it does in noise on validation speakers, was begun"
+    "; but four earlier trainings were tested on them, too, and their figures known when this one was begun, which "
+    "was chosen for how it does in noise on validation speakers"
 )
 METRICS = {"uar": ("recall", "UAR (%)"), "accuracy": ("accuracy", "Accuracy (%)"), "macro_f1": ("f1", "Macro F1 (%)")}
 TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speech")
