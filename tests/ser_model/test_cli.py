@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -133,7 +134,9 @@ def test_progress_on_a_terminal(run, monkeypatch, tmp_path):
     assert errors == []
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     _, _, errors = run(path)
-    assert any("23%" in line for line in errors)
+    shares = [int(share) for line in errors for share in re.findall(r"(\d+)%", line)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] == 100
     assert "\033[K" in errors[-1]
 
 
