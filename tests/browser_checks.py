@@ -1,9 +1,27 @@
 """What every page in a browser must be, whoever serves it."""
 
+import contextlib
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Locator, Page
+import soundfile
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from scripts.chromium import launch_chromium
+from tests.generated_sound import RATE, speech_like
+
+
+@contextlib.contextmanager
+def hearing_browser(folder: Path, gain: float = 1.0) -> Iterator[Browser]:
+    """Chromium, whose microphone plays a generated voice of peak 0.5 times `gain`; it is written to `folder`."""
+    voice = folder / "voice.wav"
+    soundfile.write(voice, speech_like(6.0) * gain, RATE)
+    with sync_playwright() as playwright:
+        browser = launch_chromium(playwright, voice)
+        yield browser
+        browser.close()
 
 
 def assert_fits(page: Page, height: int) -> None:

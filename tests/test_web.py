@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from page.palette import EMOTION_COLOURS
-from scripts.chromium import PROGRAM, launch_chromium
+from scripts.chromium import PROGRAM
 from scripts.make_web import make_web
 from ser_model import EmotionRecognizer
 from ser_model.onnx_export import export_onnx
 from ser_model.recognizer import PRETRAINED
-from tests.browser_checks import assert_fits, assert_theme, scores
+from tests.browser_checks import assert_fits, assert_theme, hearing_browser, scores
 from tests.generated_sound import RATE, speech_like
 
 
@@ -58,12 +58,8 @@ def url(folder) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator[Browser]:
-    voice = tmp_path_factory.mktemp("microphone") / "voice.wav"
-    soundfile.write(voice, speech_like(6.0), RATE)
-    with sync_playwright() as playwright:
-        browser = launch_chromium(playwright, voice)
+    with hearing_browser(tmp_path_factory.mktemp("microphone")) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
