@@ -128,7 +128,7 @@ class BatchBuilder:
     def _batch(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         analyses = [self._stored(row["log_mel"]) for row in rows]
         if self.augmentation:
-            analyses = [self._augmented(analyses, index) for index in range(len(rows))]
+            analyses = self.augmentation(analyses, self.band_frequencies, self.level_columns)
         lengths = torch.tensor([len(analysis) for analysis in analyses])
         padded = torch.nn.utils.rnn.pad_sequence(analyses, batch_first=True)
         batch = self.extractor.compose_batch(padded, lengths)
@@ -141,11 +141,6 @@ class BatchBuilder:
 
     def _stored(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.array(values, dtype=np.float32)).view(-1, self.extractor.analysis_size)
-
-    def _augmented(self, analyses: Sequence[torch.Tensor], index: int) -> torch.Tensor:
-        """A changed copy of one of the batch's analyses; the others are the voices of a babble."""
-        others = [*analyses[:index], *analyses[index + 1 :]]
-        return self.augmentation(analyses[index], self.band_frequencies, self.level_columns, others)
 
 
 def band_centres(extractor: SERFeatureExtractor) -> torch.Tensor:

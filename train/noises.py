@@ -38,16 +38,14 @@ def add_noise(log_mel: torch.Tensor, noise_power: torch.Tensor, snr_db: float) -
 
 def steady(frames: int, bands: int) -> torch.Tensor:
     """Stationary noise of a random smooth colour, (frames, bands)."""
-    decibels = random_curve(bands, COLOUR_DB) + FLUCTUATION_DB * torch.randn(frames, bands)
+    decibels = random_curves(1, bands, COLOUR_DB) + FLUCTUATION_DB * torch.randn(frames, bands)
     return 10 ** (decibels / 10)
 
 
-def random_curve(bands: int, deviation: float, terms: int = 4) -> torch.Tensor | float:
-    """A smooth random curve over the bands in dB, of the given standard deviation: a sum of a few cosines."""
-    if not deviation:
-        return 0.0
+def random_curves(count: int, bands: int, deviation: float, terms: int = 4) -> torch.Tensor:
+    """Smooth random curves over the bands in dB, (count, bands), of a standard deviation: sums of a few cosines."""
     phases = math.pi * (torch.arange(bands) + 0.5) / bands * torch.arange(1, terms + 1)[:, None]
-    return (torch.randn(terms, 1) * phases.cos()).sum(0) * deviation * math.sqrt(2 / terms)
+    return torch.randn(count, terms) @ phases.cos() * (deviation * math.sqrt(2 / terms))
 
 
 def babble(frames: int, voices: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -36,12 +36,12 @@ def voices() -> list[torch.Tensor]:
 
 def changed(analysis: torch.Tensor, draws: int = 30, voices: Sequence = (), **strengths) -> list[torch.Tensor]:
     torch.manual_seed(0)
-    return [Augmentation(**strengths)(analysis, BANDS, LEVELS, voices) for _ in range(draws)]
+    return [Augmentation(**strengths)([analysis, *voices], BANDS, LEVELS)[0] for _ in range(draws)]
 
 
 def test_nothing_changes_by_default(analysis):
     assert not Augmentation().is_active
-    assert torch.equal(Augmentation()(analysis, BANDS, LEVELS), analysis)
+    assert torch.equal(Augmentation()([analysis], BANDS, LEVELS)[0], analysis)
 
 
 def test_speed_changes_the_number_of_frames(analysis):
