@@ -23,9 +23,15 @@ from train.corpora import PROTOCOLS, CorpusError, Fold, get_folds, labels_in_com
 from train.corpora.base import relative
 from train.corpora.registry import unknown_name
 from train.dataset import analysed
-from train.evaluation import pooled_states, predict, unweighted_average_recall, write_predictions
+from train.evaluation import (
+    among_labels_of_corpora,
+    pooled_states,
+    predict,
+    unweighted_average_recall,
+    write_predictions,
+)
 from train.figures import save_pooled_states
-from train.fit import TRAINER_FOLDER, fit, shares_of_corpora
+from train.fit import TRAINER_FOLDER, allowed_labels, fit, shares_of_corpora
 from train.processes import Work, run_in_processes
 from train.recipe import Recipe, RecipeError
 from train.report import PREDICTIONS_FILE, report_folds
@@ -230,6 +236,9 @@ def run_round(entry: Round, recipe: Recipe, dataset: Dataset, corpora_root: Path
     checkpoint = fit(recipe, splits, entry.folder, seed=entry.seed, resume=True)
     check_unheard(checkpoint, entry.fold, splits["test"])
     predictions = predict(checkpoint.model, checkpoint.extractor, splits["test"])
+    if recipe.mask_labels:
+        allowed = allowed_labels(dataset, splits["test"]["corpus"][:])
+        predictions = among_labels_of_corpora(predictions, allowed, recipe.labels)
     draw_states(checkpoint, splits["test"], entry)
     write_predictions(predictions.assign(fold=entry.fold.name, seed=entry.seed), entry.predictions, corpora_root)
     shutil.rmtree(entry.folder / TRAINER_FOLDER, ignore_errors=True)

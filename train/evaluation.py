@@ -65,6 +65,24 @@ def prediction_table(dataset: Dataset, scores: np.ndarray) -> pd.DataFrame:
     return table.join(pd.DataFrame(scores, columns=[f"score_{label}" for label in labels]))
 
 
+def among_labels_of_corpora(predictions: pd.DataFrame, allowed: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
+    """
+    Predictions as [`predict`] gives them, among the labels that each clip's corpus has.
+
+    A model of several corpora tells apart more labels than the task of one of them is about. The scores of the other
+    labels become 0, and what is left is scaled to a sum of 1.
+
+    Args:
+        predictions: of clips of any corpora.
+        allowed: boolean (clips, labels).
+        labels: the model's, in the order of its outputs.
+    """
+    scores = np.where(allowed, score_matrix(predictions, labels), 0.0).astype(np.float32)
+    scores /= scores.sum(1, keepdims=True)
+    columns = {f"score_{label}": scores[:, index] for index, label in enumerate(labels)}
+    return predictions.assign(prediction=[labels[index] for index in scores.argmax(1)], **columns)
+
+
 @torch.inference_mode()
 def pooled_states(
     model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, *, batch_size: int = 64

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -392,13 +392,13 @@ def balanced_weights(dataset: Dataset, properties: list[str]) -> np.ndarray:
     return (weights / weights.mean()).astype(np.float32)
 
 
-def allowed_labels(dataset: Dataset) -> np.ndarray:
-    """The labels that occur in each utterance's corpus, boolean (utterances, labels)."""
+def allowed_labels(dataset: Dataset, corpora: Sequence[str] | None = None) -> np.ndarray:
+    """The labels that occur in a corpus, boolean (rows, labels), for each of `corpora`; by default each row's own."""
     label_count = dataset.features["label"].num_classes
-    corpora = dataset["corpus"][:]
-    table = pd.crosstab(pd.Series(corpora), pd.Series(dataset["label"][:]))
+    own = dataset["corpus"][:]
+    table = pd.crosstab(pd.Series(own), pd.Series(dataset["label"][:]))
     occurs = table.reindex(columns=range(label_count), fill_value=0) > 0
-    return occurs.loc[corpora].to_numpy()
+    return occurs.loc[own if corpora is None else corpora].to_numpy()
 
 
 def unheard_rows(validation: Dataset, heard: frozenset[str]) -> list[int]:

@@ -46,7 +46,8 @@ class Recipe:
         waveform_augmentation: fields of WaveformAugmentation; none at evaluation. Clips are then decoded in every
             epoch: give training.dataloader_num_workers as many workers as there are processors to spare.
         balance: properties whose values get the same total weight in the loss: corpus, label, speaker.
-        mask_labels: whether an utterance's loss sees only the labels that its corpus has.
+        mask_labels: whether an utterance's loss sees only the labels that its corpus has; in cross-validation its
+            prediction is then one of those labels, too.
         early_stopping_patience: epochs without a better validation UAR after which training stops; 0 never stops.
         streaming: train from a stream, for corpora of any size: tables with audio (`hub:OWNER/NAME`, `parquet:PATH`)
             that are neither downloaded nor held in memory. It has no epochs: `training.max_steps` ends it, and it is

@@ -369,6 +369,21 @@ def test_other_corpora_train_along(tmp_path):
         assert len(tested) == folds
 
 
+def test_clips_are_given_labels_of_their_corpus(tmp_path):
+    """Where the loss sees only a corpus' labels, its clips are not given others either."""
+    for name in ("ravdess", "emodb"):
+        make_corpus(name, tmp_path / "corpora", speakers=10, clips_per_label=1, duration_s=0.2)
+    recipe = tiny(corpora=["ravdess", "emodb"], labels=[*LABELS, "calm", "boredom"], mask_labels=True)
+    recipe.training |= {"num_train_epochs": 1}
+    crossvalidate.crossvalidate(recipe, "speakers", tmp_path / "corpora", tmp_path / "run", folds=["fold1"])
+    _, predictions = read(tmp_path / "run")
+    assert set(predictions["corpus"]) == {"ravdess", "emodb"}
+    for corpus, others in {"ravdess": ["boredom"], "emodb": ["calm", "surprised"]}.items():
+        rows = predictions[predictions["corpus"] == corpus]
+        assert (rows[[f"score_{label}" for label in others]] == 0).all(axis=None)
+        assert not rows["prediction"].isin(others).any()
+
+
 def test_every_protocol_is_in_the_help(capsys):
     with pytest.raises(SystemExit):
         main(["crossvalidate", "--help"])

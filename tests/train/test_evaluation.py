@@ -15,6 +15,7 @@ from tests.train.generated_corpora import make_corpus
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.corpora import load_corpora
 from train.evaluation import (
+    among_labels_of_corpora,
     bootstrap_interval,
     figures_of,
     figures_over_seeds,
@@ -22,6 +23,7 @@ from train.evaluation import (
     metrics,
     pooled_states,
     predict,
+    score_matrix,
     write_predictions,
 )
 from train.recipe import Recipe
@@ -291,3 +293,15 @@ def test_report_says_whether_speakers_were_heard(corpora, recipe, tiny, tmp_path
     assert "calibration error" in printed
     assert "UAR by sex: one sex only" in printed
     assert printed.count("True: ") == 20
+
+
+def test_predictions_among_the_labels_of_a_corpus():
+    """Scores of other labels go, the rest sums to 1, and the next best label is predicted."""
+    labels = ["angry", "boredom", "calm"]
+    table = pd.DataFrame([[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]], columns=[f"score_{label}" for label in labels])
+    table["prediction"] = "boredom"
+    allowed = np.array([[True, False, True], [True, True, True]])
+    restricted = among_labels_of_corpora(table, allowed, labels)
+    assert restricted["prediction"].tolist() == ["calm", "boredom"]
+    np.testing.assert_allclose(score_matrix(restricted, labels), [[0.4, 0, 0.6], [0.2, 0.5, 0.3]], rtol=1e-6)
+    assert table["prediction"].tolist() == ["boredom", "boredom"]
