@@ -74,10 +74,10 @@ def result_of(run: Path, metrics: Mapping[str, Any], tested: str, figures: Mappi
     rounds = metrics.get("cross_validation", {"folds": [None], "seeds": [None]})
     low, high = figures["uar_interval"] or (None, None)
     return {
-        "heading": heading(metrics, tested),
+        "heading": heading(metrics, tested, labels_told_apart(metrics, figures)),
         "tested": tested,
         "protocol": metrics["protocol"],
-        "labels": len(metrics["labels"]),
+        "labels": len(labels_told_apart(metrics, figures)),
         "run": run.as_posix(),
         "recipe": metrics["recipe"]["name"],
         "corpora": ", ".join(map(corpus_title, metrics["recipe"]["corpora"])),
@@ -96,9 +96,15 @@ def result_of(run: Path, metrics: Mapping[str, Any], tested: str, figures: Mappi
     }
 
 
-def heading(metrics: Mapping[str, Any], tested: str) -> str:
+def labels_told_apart(metrics: Mapping[str, Any], figures: Mapping[str, Any]) -> list[str]:
+    """The labels that a figure is about: the model's, or those of the tested corpus where it answers with no other."""
+    restricted = "cross_validation" in metrics and metrics["recipe"].get("mask_labels")
+    return sorted(figures["recall"] if restricted else metrics["labels"])
+
+
+def heading(metrics: Mapping[str, Any], tested: str, labels: Sequence[str]) -> str:
     """How a figure was obtained, whole: only figures with equal headings are compared."""
-    labels = f"{len(metrics['labels'])} labels ({', '.join(sorted(metrics['labels']))})"
+    labels = f"{len(labels)} labels ({', '.join(labels)})"
     if "cross_validation" not in metrics:
         return f"{tested}: {metrics['split']} split, {metrics['protocol']}, {labels}"
     rounds = metrics["cross_validation"]

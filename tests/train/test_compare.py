@@ -24,6 +24,9 @@ def figures(uar: float, deviation: float | None = None, interval: list[float] | 
     return one | ({"deviation": {"uar": deviation}} if deviation is not None else {}) | more
 
 
+OWN_LABELS = {"ravdess": ("calm", "angry"), "emodb": ("sad", "angry")}
+
+
 def write_run(
     folder: Path,
     corpora: dict[str, dict],
@@ -31,16 +34,17 @@ def write_run(
     recipe: str = "ravdess_lstm",
     protocol: str = SPEAKER_DISJOINT,
     labels: tuple[str, ...] = ("angry", "sad"),
+    mask_labels: bool = False,
     **more,
 ) -> Path:
     """metrics.json of a run."""
     content = {
         "protocol": protocol,
         "labels": list(labels),
-        "recipe": {"name": recipe, "corpora": list(corpora)},
+        "recipe": {"name": recipe, "corpora": list(corpora), "mask_labels": mask_labels},
         "parameters": 121800,
         "corpora": corpora,
-        **figures(0.5),
+        **figures(0.5, recall=dict.fromkeys(labels, 0.5)),
         **(more or {"split": "test"}),
     }
     folder.mkdir(parents=True)
@@ -119,6 +123,20 @@ def test_what_was_measured_otherwise_stands_under_another_heading(tmp_path):
     assert len(tables) == len(lines) == len(runs)
     assert "RAVDESS: five actor folds (only fold1, fold2), speaker-disjoint, 2 labels (angry, sad)" in tables
     assert "RAVDESS: random split, speakers seen in training, 2 labels (angry, sad)" in tables
+
+
+def test_a_corpus_that_is_answered_with_its_own_labels_stands_under_them(tmp_path):
+    """Only in cross-validation is it answered so; a checkpoint answers with any of its labels."""
+    corpora = {name: figures(0.5, recall=dict.fromkeys(labels, 0.5)) for name, labels in OWN_LABELS.items()}
+    write_run(
+        tmp_path / "folds", corpora, labels=("angry", "calm", "sad"), mask_labels=True, cross_validation=rounds()
+    )
+    write_run(tmp_path / "test", corpora, labels=("angry", "calm", "sad"), mask_labels=True)
+    _, lines = compare(tmp_path, tmp_path / "folds", tmp_path / "test")
+    counts = {heading: int(line["labels"]) for line in lines if "five" in (heading := line["heading"])}
+    assert counts["RAVDESS: five actor folds, speaker-disjoint, 2 labels (angry, calm)"] == 2
+    assert counts["EmoDB: five actor folds, speaker-disjoint, 2 labels (angry, sad)"] == 2
+    assert all(line["labels"] == "3" for line in lines if "test split" in line["heading"])
 
 
 def test_every_tested_corpus_has_a_line_and_common_sentences_their_own(tmp_path):
