@@ -10,7 +10,7 @@ voice or a telephone, `waveform_augmentation` changes the clip before anything i
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -42,6 +42,8 @@ class Augmentation:
         frequency_mask_bands: widest masked stretch, in bands.
         mixup: alpha of the Beta(alpha, alpha) distribution of the shares in which utterances are blended, see
             `mixup`; about 0.2 (Zhang et al. 2018). It is done to batches, not by this class.
+        undisturbed_epochs: epochs at the beginning without noise, babble, music, telephone and reverberation. What an
+            emotion sounds like is learnt several times faster without.
     """
 
     speed: float = 0.0
@@ -61,6 +63,11 @@ class Augmentation:
     frequency_masks: int = 0
     frequency_mask_bands: int = 8
     mixup: float = 0.0
+    undisturbed_epochs: int = 0
+
+    def in_epoch(self, epoch: int) -> "Augmentation":
+        """What is done in an epoch, counted from 0."""
+        return replace(self, **DISTURBANCES) if epoch < self.undisturbed_epochs else self
 
     @property
     def is_active(self) -> bool:
@@ -152,7 +159,8 @@ class Augmentation:
 
 
 # They act only with their probability or number.
-RANGES = ("noise_snr_db", "noise_margin_frames", "time_mask_frames", "frequency_mask_bands")
+RANGES = ("noise_snr_db", "noise_margin_frames", "time_mask_frames", "frequency_mask_bands", "undisturbed_epochs")
+DISTURBANCES = {f"{name}_probability": 0.0 for name in ("noise", "babble", "music", "telephone", "reverberation")}
 HIGHEST_SNR_DB = 40.0
 TELEPHONE_BAND = (300.0, 3400.0)  # Hz
 TELEPHONE_ROLLOFF_DB = (12.0, 72.0)  # per octave, lines differ

@@ -96,6 +96,8 @@ class Recipe:
             raise RecipeError(
                 f"{self.name}: shares of a corpus cannot be taken while streaming; leave out one of them."
             )
+        if self.augmentation.get("undisturbed_epochs"):
+            raise RecipeError(f"{self.name}: a stream has no epochs; leave out augmentation.undisturbed_epochs.")
         if self.training.get("max_steps", 0) <= 0:
             raise RecipeError(
                 f"{self.name}: a stream has no length, so streaming needs training.max_steps: the number of batches "

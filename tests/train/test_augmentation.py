@@ -10,10 +10,11 @@ from transformers import BatchFeature
 from ser_model import SERFeatureExtractor
 from tests.generated_sound import speech_like
 from train.augmentation import Augmentation
-from train.dataset import band_centres
+from train.dataset import BatchBuilder, band_centres
 from train.loss import batch_loss, masked_cross_entropy
 from train.mixup import mix_up
 from train.noises import music
+from train.randomness import Epoch
 
 
 EXTRACTOR = SERFeatureExtractor(feature_names=["mfcc", "rms", "amplitude_envelope", "f0"])
@@ -168,6 +169,24 @@ def test_same_seed_same_spectrogram(analysis):
     strengths = {"speed": 0.1, "vocal_tract": 0.1, "tilt_db": 2.0, "time_masks": 2, "frequency_masks": 1}
     for one, other in zip(changed(analysis, **strengths), changed(analysis, **strengths), strict=True):
         assert torch.equal(one, other)
+
+
+def test_first_epochs_are_undisturbed(analysis):
+    disturbing = Augmentation(noise_probability=1.0, telephone_probability=1.0, undisturbed_epochs=2)
+    epoch = Epoch()
+    builder = BatchBuilder(EXTRACTOR, disturbing, epoch=epoch)
+    rows = [{"log_mel": analysis.numpy().ravel(), "label": 0, "row": row} for row in range(2)]
+    plain, features = BatchBuilder(EXTRACTOR)(rows)["input_features"], []
+    for number in range(4):
+        epoch.set(number)
+        features.append(builder(rows)["input_features"])
+    torch.testing.assert_close(features[0], plain)
+    torch.testing.assert_close(features[1], plain)
+    assert not torch.allclose(features[2], plain)
+    assert not torch.allclose(features[3], plain)
+    assert Augmentation(speed=0.1, babble_probability=1.0, undisturbed_epochs=1).in_epoch(0) == Augmentation(
+        speed=0.1, undisturbed_epochs=1
+    )
 
 
 def batch_of(lengths: list[int], **columns: torch.Tensor) -> BatchFeature:

@@ -260,6 +260,7 @@ def test_held_out_clips_are_limited_and_kept(root, monkeypatch, cache):
             r"a stream has no length, so streaming needs training.max_steps.*--set training.max_steps",
         ),
         (["shares={shards: 0.5}"], "shares of a corpus cannot be taken while streaming"),
+        (["augmentation.undisturbed_epochs=3"], "a stream has no epochs; leave out augmentation.undisturbed_epochs"),
     ],
 )
 def test_what_a_stream_cannot_do(settings, message):
