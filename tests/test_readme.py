@@ -12,6 +12,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from train.model_card import render_model_card
+from train.systems import cross_validation_table
 from train.readme import render_readme
 
 
@@ -65,7 +66,8 @@ def test_figures_are_the_measured_ones():
 
 
 def test_model_card_is_the_rendered_one():
-    assert (PROJECT / "model_card.md").read_text() == str(render_model_card(PRETRAINED))
+    card = render_model_card(PRETRAINED, cross_validation=cross_validation_table(PRETRAINED))
+    assert (PROJECT / "model_card.md").read_text() == str(card)
 
 
 def test_model_card_has_the_fields_of_the_hub():

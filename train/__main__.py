@@ -477,10 +477,12 @@ def run_card(options: argparse.Namespace) -> int:
     """Render the card, and the tables of a README."""
     from train.model_card import render_model_card
     from train.readme import render_readme
+    from train.systems import cross_validation_table
 
-    render_model_card(Path(options.model)).save(options.output)
+    model = Path(options.model)
+    render_model_card(model, cross_validation=cross_validation_table(model)).save(options.output)
     if options.readme:
-        readme = render_readme(options.readme.read_text(), Path(options.model), options.benchmarks)
+        readme = render_readme(options.readme.read_text(), model, options.benchmarks)
         options.readme.write_text(readme)
     return 0
 

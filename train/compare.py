@@ -71,12 +71,15 @@ def tested_parts(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
 
 def result_of(run: Path, metrics: Mapping[str, Any], tested: str, figures: Mapping[str, Any]) -> dict[str, Any]:
     """One line of the tables; `figures` are kept to write the cells of people's tables."""
-    rounds = metrics.get("cross_validation", {"folds": [None], "seeds": [None]})
+    rounds = metrics.get(
+        "cross_validation", {"title": f"{metrics.get('split')} split", "folds": [None], "seeds": [None]}
+    )
     low, high = figures["uar_interval"] or (None, None)
     return {
         "heading": heading(metrics, tested, labels_told_apart(metrics, figures)),
         "tested": tested,
         "protocol": metrics["protocol"],
+        "rounds": rounds["title"],
         "labels": len(labels_told_apart(metrics, figures)),
         "run": run.as_posix(),
         "recipe": metrics["recipe"]["name"],

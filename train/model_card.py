@@ -9,9 +9,11 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ser_model.configuration_ser import SERConfig
 from ser_model.recognizer import PRETRAINED
+from train.adaptation import ADAPTATION_FILE
 from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT
 from train.corpora import CORPORA
 from train.corpora.audio_tables import parse_address
+from train.corpora.base import plural
 from train.report import METRICS_FILE, corpus_title, interval_text
 from train.robustness import ROBUSTNESS_FILE
 
@@ -26,6 +28,7 @@ SELECTION = (
     "was chosen for how it does in noise on validation speakers"
 )
 METRICS = {"uar": ("recall", "UAR (%)"), "accuracy": ("accuracy", "Accuracy (%)"), "macro_f1": ("f1", "Macro F1 (%)")}
+LARGEST_GAP = 0.05  # in UAR between the sexes, beyond which the card says more
 TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speech")
 
 
@@ -36,6 +39,7 @@ def render_model_card(
     files_at: str = f"{SHIPPED}/",
     figures: Sequence[str] = (),
     exports: Sequence[str] = (),
+    cross_validation: str = "",
 ) -> ModelCard:
     """
     The card of a checkpoint.
@@ -46,6 +50,7 @@ def render_model_card(
         files_at: where the card's links find the checkpoint's files; "" beside the card.
         figures: pictures to show, as the card's links find them.
         exports: ONNX files, likewise.
+        cross_validation: table of what the recipe reached in cross-validation.
 
     Raises:
         FileNotFoundError: the checkpoint was never evaluated: it has no metrics.json.
@@ -70,12 +75,14 @@ def render_model_card(
         results_table=results_table(metrics),
         recall_table=recall_table(metrics),
         sex_table=sex_table(metrics),
+        sex_notes=sex_notes(metrics),
         language_table=language_table(metrics),
         worst_speaker=percent(metrics["uar_by_speaker"][metrics["worst_speaker"]]),
         best_speaker=percent(metrics["uar_by_speaker"][metrics["best_speaker"]]),
         noise_table=noise_table(checkpoint),
-        calibration_error=percent(metrics["calibration_error"]),
-        brier_score=f"{metrics['brier_score']:.2f}",
+        calibration_table=calibration_table(metrics),
+        adaptation_table=adaptation_table(checkpoint),
+        cross_validation=cross_validation,
         temperature=f"{metrics['temperature']:.2f}",
         command=metrics["command"],
         versions=", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
@@ -222,6 +229,57 @@ def sex_table(metrics: Mapping[str, Any]) -> str:
         [corpus_title(name), percent(uars.get("female")), percent(uars.get("male"))] for name, uars in both.items()
     ]
     return table(["corpus", "female", "male"], rows) if rows else ""
+
+
+def sex_notes(metrics: Mapping[str, Any]) -> list[str]:
+    """For each known corpus with more than `LARGEST_GAP` between the sexes: how many voices that is, and how unlike."""
+    notes = []
+    for name, figures in metrics["corpora"].items():
+        uars = figures["uar_by_sex"]
+        gap = max(uars.values()) - min(uars.values())
+        if name in CORPORA and gap > LARGEST_GAP:
+            voices = ", ".join(range_of_speakers(name, figures, sex) for sex in sorted(uars))
+            notes.append(f"{corpus_title(name)}: the sexes lie {percent(gap)} points apart; {voices}")
+    return notes
+
+
+def range_of_speakers(corpus: str, figures: Mapping[str, Any], sex: str) -> str:
+    """How many speakers of a sex there are, and between which UARs they lie: "3 male speakers, 48.8 to 68.5 %"."""
+    sexes = CORPORA[corpus].speakers
+    uars = [uar for speaker, uar in figures["uar_by_speaker"].items() if sexes.get(speaker) == sex]
+    return f"{plural(len(uars), f'{sex} speaker')}, {percent(min(uars))} to {percent(max(uars))} %"
+
+
+def calibration_table(metrics: Mapping[str, Any]) -> str:
+    """Calibration error and Brier score for each corpus, and for all together where there are several."""
+    parts = [(corpus_title(name), figures) for name, figures in metrics["corpora"].items()]
+    parts += [("together", metrics)] if len(parts) > 1 else []
+    rows = [[title, percent(part["calibration_error"]), f"{part['brier_score']:.2f}"] for title, part in parts]
+    return table(["corpus", "expected calibration error %", "Brier score"], rows)
+
+
+def adaptation_table(checkpoint: Path) -> str:
+    """UAR before and after adapting to a voice, where `python -m train adaptation` has measured it; else empty."""
+    path = checkpoint / ADAPTATION_FILE
+    if not path.is_file():
+        return ""
+    content = json.loads(path.read_text())
+    clips = content["adapted_with"]
+    rows = [
+        [
+            corpus_title(corpus),
+            f"{clips} {name}" if name == "random clips" else name,
+            percent(one["uar"]),
+            percent(one["uar_adapted"]),
+            f"{100 * one['difference']:+.1f}",
+            percent(one["share_of_draws_that_lost"]),
+        ]
+        for corpus, figures in content["corpora"].items()
+        for name, one in figures["adapted_by"].items()
+        if one is not None
+    ]
+    header = ["corpus", "adapted by", "UAR % before", "UAR % adapted", "difference", "draws that lost %"]
+    return table(header, rows)
 
 
 def language_table(metrics: Mapping[str, Any]) -> str:

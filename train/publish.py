@@ -16,11 +16,13 @@ from ser_model.onnx_backend import MODEL_FILE
 from ser_model.onnx_export import export_onnx, quantise_weights
 from ser_model.recognizer import PRETRAINED
 from ser_model.torch_backend import CONFIG_FILE, EXTRACTOR_FILE, FILES
+from train.adaptation import ADAPTATION_FILE
 from train.checkpoint import RECIPE_FILE
 from train.hub import Repository, Sent, send
 from train.model_card import SHIPPED, check_evaluated, render_model_card
 from train.report import METRICS_FILE, draw_confusions
 from train.robustness import ROBUSTNESS_FILE
+from train.systems import cross_validation_table
 
 
 PROJECT = Path(__file__).parents[1]
@@ -79,8 +81,15 @@ def model_files(checkpoint: Path, repo_id: str) -> dict[str, bytes]:
     code = code_files(checkpoint)
     figures = figure_files(json.loads((checkpoint / METRICS_FILE).read_text()))
     exports = exported_files(checkpoint)
-    card = render_model_card(checkpoint, repo_id, files_at="", figures=list(figures), exports=list(exports))
-    measured = [name for name in (ROBUSTNESS_FILE,) if (checkpoint / name).is_file()]
+    card = render_model_card(
+        checkpoint,
+        repo_id,
+        files_at="",
+        figures=list(figures),
+        exports=list(exports),
+        cross_validation=cross_validation_table(checkpoint),
+    )
+    measured = [name for name in (ROBUSTNESS_FILE, ADAPTATION_FILE) if (checkpoint / name).is_file()]
     return {
         **{name: (checkpoint / name).read_bytes() for name in (*copied, *measured)},
         **code,

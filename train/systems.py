@@ -1,12 +1,13 @@
 """README's table of systems: what each recipe reaches on new speakers, beside speakers that it heard in training."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ser_model.recognizer import PRETRAINED
-from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
+from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.compare import TOGETHER, results_of
 from train.model_card import percent, table
 from train.report import METRICS_FILE, interval_text, uar_text
@@ -50,6 +51,36 @@ def systems_table(runs: Sequence[Path]) -> str:
         "accuracy %",
     )
     return table(header, lines)
+
+
+def cross_validation_table(checkpoint: Path) -> str:
+    """What the shipped checkpoint's recipe reached in the recorded cross-validations, as Markdown; else empty."""
+    if checkpoint.resolve() != PRETRAINED:
+        return ""
+    recipe = json.loads((checkpoint / RECIPE_FILE).read_text())["name"]
+    rows = [
+        row
+        for run in recorded_runs()
+        if run != PRETRAINED
+        for row in results_of(run)
+        if row["recipe"] == recipe and not row["tested"].endswith(TOGETHER)
+    ]
+    lines = [
+        [
+            row["tested"],
+            row["labels"],
+            row["rounds"],
+            row["clips"],
+            row["speakers"],
+            row["seeds"],
+            uar_text(row["figures"]),
+            interval_text(row["figures"]),
+            percent(row["accuracy"]),
+        ]
+        for row in rows
+    ]
+    header = ("tested on", "labels", "protocol", "clips", "speakers", "seeds", "UAR %", "95 % interval", "accuracy %")
+    return table(header, lines) if lines else ""
 
 
 def figures_of(cells: pd.DataFrame) -> tuple[str, str]:

@@ -97,6 +97,43 @@ def test_noise_is_shown_where_it_was_measured(checkpoint):
     assert "| babble, 0 dB | 25.0 |" in card
 
 
+def test_gap_between_the_sexes_is_explained_by_their_voices(checkpoint):
+    metrics = json.loads((checkpoint / "metrics.json").read_text())
+    metrics["corpora"]["ravdess"] |= {
+        "uar_by_sex": {"female": 0.66, "male": 0.5},
+        "uar_by_speaker": {"ravdess-01": 0.4, "ravdess-03": 0.6, "ravdess-02": 0.66},
+    }
+    metrics["corpora"]["ased"]["uar_by_sex"] = {"female": 0.66, "male": 0.62}
+    change(checkpoint / "metrics.json", **metrics)
+    card = str(render_model_card(checkpoint))
+    assert (
+        "- RAVDESS: the sexes lie 16.0 points apart; 1 female speaker, 66.0 to 66.0 %, 2 male speakers, 40.0" in card
+    )
+    assert "ASED: the sexes" not in card
+
+
+def test_calibration_is_shown_for_each_corpus():
+    card = str(render_model_card(PRETRAINED))
+    parts = {title: METRICS["corpora"][name] for title, name in (("RAVDESS", "ravdess"), ("EmoDB", "emodb"))}
+    for title, figures in (parts | {"together": METRICS}).items():
+        assert f"| {title} | {100 * figures['calibration_error']:.1f} | {figures['brier_score']:.2f} |" in card
+
+
+def test_adaptation_and_cross_validation_are_shown_where_they_were_measured(checkpoint):
+    (checkpoint / "adaptation.json").unlink(missing_ok=True)
+    card = str(render_model_card(checkpoint))
+    assert "Adapted to a voice" not in card
+    assert "Cross-validation" not in card
+    measured = {"uar": 0.5, "uar_adapted": 0.53, "difference": 0.03, "share_of_draws_that_lost": 0.1}
+    adapted_by = {"random clips": measured, "another speaker": None}
+    content = {"adapted_with": 10, "corpora": {"ravdess": {"adapted_by": adapted_by}}}
+    (checkpoint / "adaptation.json").write_text(json.dumps(content))
+    card = str(render_model_card(checkpoint, cross_validation="| a table |"))
+    assert "| RAVDESS | 10 random clips | 50.0 | 53.0 | +3.0 | 10.0 |" in card
+    assert "another speaker" not in card
+    assert "| a table |" in card
+
+
 def test_corpora_of_ones_own_are_named_without_their_folders(checkpoint, hub_client):
     """Nothing is known of their licence, so none is claimed for the weights."""
     change(checkpoint / "recipe.json", corpora=["folder:/home/somebody/mine", "hub:owner/voices@main"])
