@@ -12,8 +12,8 @@ import yaml
 from huggingface_hub import ModelCard
 
 from train.model_card import render_model_card
-from train.systems import cross_validation_table
 from train.readme import render_readme
+from train.systems import cross_validation_table
 
 
 PROJECT = Path(__file__).parents[1]

@@ -232,7 +232,7 @@ def sex_table(metrics: Mapping[str, Any]) -> str:
 
 
 def sex_notes(metrics: Mapping[str, Any]) -> list[str]:
-    """For each known corpus with more than `LARGEST_GAP` between the sexes: how many voices that is, and how unlike."""
+    """For each known corpus with more than `LARGEST_GAP` between the sexes: by how many voices, and how unlike."""
     notes = []
     for name, figures in metrics["corpora"].items():
         uars = figures["uar_by_sex"]
