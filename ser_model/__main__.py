@@ -5,7 +5,6 @@
 
 import argparse
 import json
-import logging
 import os
 import sys
 import unicodedata
@@ -78,7 +77,6 @@ def export(options: argparse.Namespace) -> int:
         from ser_model.recognizer import checkpoint_path
         from ser_model.torch_backend import FILES
 
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of libraries that the model does not use
         export_onnx(checkpoint_path(options.model, None, None, FILES), options.output, int8=options.int8)
     except (OSError, ValueError, ImportError) as error:
         return refused(error)

@@ -5,10 +5,13 @@ waveforms, lengths > trimming > folded Fourier transform > SERFeatureExtractor.c
 Needs onnx and onnxscript; a prediction from the file needs neither (see onnx_backend.py).
 """
 
+import contextlib
 import json
+import logging
 import math
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +177,20 @@ def export_onnx(folder: Path, output: str | os.PathLike, *, int8: bool = False) 
     Path(output).write_bytes(model.SerializeToString())
 
 
+@contextlib.contextmanager
+def errors_only(*names: str) -> Iterator[None]:
+    """Context in which these loggers tell of errors alone: the exporter's tell of libraries that are not used."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 @torch.no_grad()
 def to_onnx(network: WaveformNetwork) -> onnx.ModelProto:
     """The graph with free batch size and number of samples."""
@@ -182,7 +199,7 @@ def to_onnx(network: WaveformNetwork) -> onnx.ModelProto:
     network(*example)  # fills the caches of constants, which must not meet the exporter's placeholders first
     encoder = network.network.encoder
     encoder.lstm_layers = nn.ModuleList(ExportedLSTM(layer) for layer in encoder.lstm_layers)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), errors_only("torch.onnx", "onnx_ir"):
         warnings.simplefilter("ignore")  # of the exporter, on its own inner workings
         program = torch.onnx.export(
             network,

@@ -1,7 +1,6 @@
 """What goes to the Hub: a model with its code, card, figures and exports, and a Space with the page; nothing else."""
 
 import json
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -130,8 +129,6 @@ def exported_files(checkpoint: Path) -> dict[str, bytes]:
     """The checkpoint as ONNX files; none where it has features that cannot be exported."""
     if SERFeatureExtractor.from_pretrained(checkpoint).frame_feature_names:
         return {}
-    for library in ("torch.onnx", "onnx_ir"):  # they tell of their inner workings
-        logging.getLogger(library).setLevel(logging.ERROR)
     with TemporaryDirectory() as folder:
         export_onnx(checkpoint, Path(folder, MODEL_FILE))
         model = Path(folder, MODEL_FILE).read_bytes()
