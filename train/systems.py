@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"  # a folder with metrics.json for ea
 
 def recorded_runs() -> list[Path]:
     """The runs whose results come with the project."""
-    return [*sorted(path.parent for path in RESULTS.glob(f"*/{METRICS_FILE}")), PRETRAINED]
+    return sorted(path.parent for path in RESULTS.glob(f"*/{METRICS_FILE}"))
 
 
 def systems_table(runs: Sequence[Path]) -> str:
@@ -61,7 +61,6 @@ def cross_validation_table(checkpoint: Path) -> str:
     rows = [
         row
         for run in recorded_runs()
-        if run != PRETRAINED
         for row in results_of(run)
         if row["recipe"] == recipe and not row["tested"].endswith(TOGETHER)
     ]

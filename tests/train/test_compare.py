@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ser_model.recognizer import PRETRAINED
+from train import systems
 from train.__main__ import main
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
-from train.systems import systems_table
+from train.systems import cross_validation_table, systems_table
 
 
 def figures(uar: float, deviation: float | None = None, interval: list[float] | None = None, **more) -> dict:
@@ -182,3 +184,15 @@ def test_systems_stand_with_new_speakers_beside_those_seen_in_training(tmp_path)
     ]
     with pytest.raises(ValueError, match="again measure the same"):
         systems_table([*runs, write_run(tmp_path / "again", corpora)])
+
+
+def test_the_shipped_recipe_is_cross_validated_in_the_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(systems, "RESULTS", tmp_path)
+    recipe = json.loads((PRETRAINED / "recipe.json").read_text())["name"]
+    corpora = {"ravdess": figures(0.6, deviation=0.01, interval=[0.55, 0.65]), "tess": figures(0.7)}
+    write_run(tmp_path / "mine", corpora, recipe=recipe, cross_validation=rounds())
+    write_run(tmp_path / "another", corpora, cross_validation=rounds())
+    lines = [line.strip("| ").split(" | ") for line in cross_validation_table(PRETRAINED).splitlines()[2:]]
+    assert [line[0] for line in lines] == ["RAVDESS", "TESS"]
+    assert lines[0][1:] == ["2", "five actor folds", "1440", "24", "3", "60.0 ± 1.0", "55.0 – 65.0", "61.0"]
+    assert cross_validation_table(tmp_path / "mine") == ""
