@@ -50,7 +50,7 @@ def render_model_card(
         files_at: where the card's links find the checkpoint's files; "" beside the card.
         figures: pictures to show, as the card's links find them.
         exports: ONNX files, likewise.
-        cross_validation: table of what the recipe reached in cross-validation.
+        cross_validation: table of what the network reached in cross-validation.
 
     Raises:
         FileNotFoundError: the checkpoint was never evaluated: it has no metrics.json.

@@ -54,18 +54,13 @@ def systems_table(runs: Sequence[Path]) -> str:
 
 
 def cross_validation_table(checkpoint: Path) -> str:
-    """What the shipped checkpoint's recipe reached in the recorded cross-validations, as Markdown; else empty."""
+    """What the shipped checkpoint's network reached in the recorded cross-validations, as Markdown; else empty."""
     if checkpoint.resolve() != PRETRAINED:
         return ""
-    recipe = json.loads((checkpoint / RECIPE_FILE).read_text())["name"]
-    rows = [
-        row
-        for run in recorded_runs()
-        for row in results_of(run)
-        if row["recipe"] == recipe and not row["tested"].endswith(TOGETHER)
-    ]
+    network = json.loads((checkpoint / RECIPE_FILE).read_text())["network"]
     lines = [
         [
+            f"`{row['recipe']}`",
             row["tested"],
             row["labels"],
             row["rounds"],
@@ -75,10 +70,27 @@ def cross_validation_table(checkpoint: Path) -> str:
             uar_text(row["figures"]),
             interval_text(row["figures"]),
             percent(row["accuracy"]),
+            *(percent(row["figures"]["uar_by_sex"].get(sex)) for sex in ("female", "male")),
         ]
-        for row in rows
+        for run in recorded_runs()
+        if json.loads((run / METRICS_FILE).read_text())["recipe"].get("network") == network
+        for row in results_of(run)
+        if not row["tested"].endswith(TOGETHER)
     ]
-    header = ("tested on", "labels", "protocol", "clips", "speakers", "seeds", "UAR %", "95 % interval", "accuracy %")
+    header = (
+        "recipe",
+        "tested on",
+        "labels",
+        "protocol",
+        "clips",
+        "speakers",
+        "seeds",
+        "UAR %",
+        "95 % interval",
+        "accuracy %",
+        "female",
+        "male",
+    )
     return table(header, lines) if lines else ""
 
 

@@ -37,13 +37,14 @@ def write_run(
     protocol: str = SPEAKER_DISJOINT,
     labels: tuple[str, ...] = ("angry", "sad"),
     mask_labels: bool = False,
+    network: dict | None = None,
     **more,
 ) -> Path:
     """metrics.json of a run."""
     content = {
         "protocol": protocol,
         "labels": list(labels),
-        "recipe": {"name": recipe, "corpora": list(corpora), "mask_labels": mask_labels},
+        "recipe": {"name": recipe, "corpora": list(corpora), "mask_labels": mask_labels, "network": network},
         "parameters": 121800,
         "corpora": corpora,
         **figures(0.5, recall=dict.fromkeys(labels, 0.5)),
@@ -186,13 +187,20 @@ def test_systems_stand_with_new_speakers_beside_those_seen_in_training(tmp_path)
         systems_table([*runs, write_run(tmp_path / "again", corpora)])
 
 
-def test_the_shipped_recipe_is_cross_validated_in_the_card(tmp_path, monkeypatch):
+def test_the_shipped_network_is_cross_validated_in_the_card(tmp_path, monkeypatch):
     monkeypatch.setattr(systems, "RESULTS", tmp_path)
-    recipe = json.loads((PRETRAINED / "recipe.json").read_text())["name"]
-    corpora = {"ravdess": figures(0.6, deviation=0.01, interval=[0.55, 0.65]), "tess": figures(0.7)}
-    write_run(tmp_path / "mine", corpora, recipe=recipe, cross_validation=rounds())
-    write_run(tmp_path / "another", corpora, cross_validation=rounds())
+    network = json.loads((PRETRAINED / "recipe.json").read_text())["network"]
+    sexes = {"uar_by_sex": {"female": 0.63, "male": 0.57}}
+    corpora = {
+        "ravdess": figures(0.6, deviation=0.01, interval=[0.55, 0.65], **sexes),
+        "tess": figures(0.7, uar_by_sex={"female": 0.7}),
+    }
+    write_run(tmp_path / "mine", corpora, network=network, cross_validation=rounds())
+    write_run(tmp_path / "another", corpora, network={"lstm_sizes": [8]}, cross_validation=rounds())
     lines = [line.strip("| ").split(" | ") for line in cross_validation_table(PRETRAINED).splitlines()[2:]]
-    assert [line[0] for line in lines] == ["RAVDESS", "TESS"]
-    assert lines[0][1:] == ["2", "five actor folds", "1440", "24", "3", "60.0 ± 1.0", "55.0 – 65.0", "61.0"]
+    shared = ["2", "five actor folds", "1440", "24", "3"]
+    assert lines == [
+        ["`ravdess_lstm`", "RAVDESS", *shared, "60.0 ± 1.0", "55.0 – 65.0", "61.0", "63.0", "57.0"],
+        ["`ravdess_lstm`", "TESS", *shared, "70.0", "–", "71.0", "70.0", "–"],
+    ]
     assert cross_validation_table(tmp_path / "mine") == ""
