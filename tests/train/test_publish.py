@@ -107,6 +107,7 @@ class TestModelFiles:
             "network_ser.py",
             "preprocessor_config.json",
             "recipe.json",
+            "adaptation.json",
             "robustness.json",
         }
 
