@@ -42,8 +42,8 @@ class Augmentation:
         frequency_mask_bands: widest masked stretch, in bands.
         mixup: alpha of the Beta(alpha, alpha) distribution of the shares in which utterances are blended, see
             `mixup`; about 0.2 (Zhang et al. 2018). It is done to batches, not by this class.
-        undisturbed_epochs: epochs at the beginning without noise, babble, music, telephone and reverberation. What an
-            emotion sounds like is learnt several times faster without.
+        undisturbed_epochs: epochs at the beginning without noise, babble, music, telephone and reverberation. Emotions
+            are learnt faster without; who hears noise late hears less through it (see EXPERIMENTS.md).
     """
 
     speed: float = 0.0
@@ -80,7 +80,7 @@ class Augmentation:
     ) -> list[torch.Tensor]:
         """Changed copies of a batch's analyses: log-mel spectrograms in dB, then further features.
 
-        What is done to every clip is done to all at once; that takes a third of the time.
+        What is done to every clip is done to all at once: with tensors as small as a clip's, calls cost more than arithmetic.
 
         Args:
             analyses: (frames, columns) each. They are also the voices of a babble; a single one gets none.

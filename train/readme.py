@@ -11,6 +11,7 @@ from train.report import METRICS_FILE
 from train.systems import recorded_runs, systems_table
 
 
+BASELINES_FILE = "egemaps.json"  # beside the benchmarks' results
 UNITS = {
     "faster": "times faster (at least {bar:g})",
     "ratio": "times as long (at most {bar:g})",
@@ -23,12 +24,17 @@ def render_readme(readme: str, checkpoint: Path, benchmarks: Path) -> str:
     """README with the figures of a checkpoint's metrics.json, of the recorded runs and of the benchmarks' results."""
     blocks = {
         "results": readme_results(json.loads((checkpoint / METRICS_FILE).read_text())),
-        "systems": systems_table(recorded_runs()),
+        "systems": systems_table(recorded_runs(), baselines(benchmarks.with_name(BASELINES_FILE))),
         "benchmarks": readme_benchmarks(json.loads(benchmarks.read_text())),
     }
     for name, content in blocks.items():
         readme = replace_block(readme, name, content)
     return readme
+
+
+def baselines(path: Path) -> list[Mapping[str, Any]]:
+    """Entries of egemaps.json of one corpus alone, as the table of systems is about; the others compare corpora."""
+    return [entry for entry in json.loads(path.read_text()).values() if len(entry["trained_on"]) == 1]
 
 
 def readme_results(metrics: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """README's table of systems: what each recipe reaches on new speakers, beside speakers that it heard in training."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from ser_model.recognizer import PRETRAINED
 from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.compare import TOGETHER, results_of
 from train.model_card import percent, table
-from train.report import METRICS_FILE, interval_text, uar_text
+from train.report import METRICS_FILE, corpus_title, interval_text, uar_text
 
 
 RESULTS = Path(__file__).parent / "results"  # a folder with metrics.json for each run
@@ -21,12 +22,13 @@ def recorded_runs() -> list[Path]:
     return sorted(path.parent for path in RESULTS.glob(f"*/{METRICS_FILE}"))
 
 
-def systems_table(runs: Sequence[Path]) -> str:
+def systems_table(runs: Sequence[Path], baselines: Sequence[Mapping[str, Any]] = ()) -> str:
     """
     The table as Markdown; a line for each recipe and each corpus that it was tested on.
 
     Args:
         runs: folders with the metrics.json of a fit, evaluate or crossvalidate.
+        baselines: entries of benchmarks/egemaps.json, whose lines stand at the end.
 
     Raises:
         ValueError: two results for the same cell.
@@ -40,6 +42,7 @@ def systems_table(runs: Sequence[Path]) -> str:
             figures_of(cells[cells["protocol"] == protocol]) for protocol in (SPEAKER_DISJOINT, SPEAKERS_SEEN)
         )
         lines.append([f"`{recipe}`", parameters, tested, labels, *new, *seen])
+    lines += map(baseline_line, baselines)
     header = (
         "recipe",
         "parameters",
@@ -51,6 +54,13 @@ def systems_table(runs: Sequence[Path]) -> str:
         "accuracy %",
     )
     return table(header, lines)
+
+
+def baseline_line(entry: Mapping[str, Any]) -> list[Any]:
+    """Line of a corpus that the baseline was trained on and tested on, always on new speakers."""
+    tested = f"{', '.join(map(corpus_title, entry['trained_on']))}, {entry['protocol']}"
+    figures = uar_and_accuracy(entry)
+    return ["eGeMAPS and an SVM", "–", tested, len(entry["labels"]), *figures, "–", "–"]
 
 
 def cross_validation_table(checkpoint: Path) -> str:
@@ -100,6 +110,10 @@ def figures_of(cells: pd.DataFrame) -> tuple[str, str]:
         raise ValueError(f"{', '.join(cells['run'])} measure the same: {cells['heading'].iloc[0]}. Keep one of them.")
     if cells.empty:
         return "–", "–"
-    figures = cells["figures"].iloc[0]
+    return uar_and_accuracy(cells["figures"].iloc[0])
+
+
+def uar_and_accuracy(figures: Mapping[str, Any]) -> tuple[str, str]:
+    """UAR with its interval, and accuracy."""
     interval = f" ({interval_text(figures)})" if figures["uar_interval"] else ""
     return uar_text(figures) + interval, percent(figures["accuracy"])

@@ -187,6 +187,14 @@ def test_systems_stand_with_new_speakers_beside_those_seen_in_training(tmp_path)
         systems_table([*runs, write_run(tmp_path / "again", corpora)])
 
 
+def test_baselines_stand_at_the_end_of_the_systems(tmp_path):
+    run = write_run(tmp_path / "folds", {"ravdess": figures(0.375)}, cross_validation=rounds())
+    baseline = {"trained_on": ["tess"], "protocol": "train on one actress", "labels": ["angry", "sad"]}
+    *_, last = systems_table([run], [baseline | figures(0.2, interval=[0.1, 0.3])]).splitlines()
+    cells = ["eGeMAPS and an SVM", "–", "TESS, train on one actress", "2", "20.0 (10.0 – 30.0)", "21.0", "–", "–"]
+    assert last.strip("| ").split(" | ") == cells
+
+
 def test_the_shipped_network_is_cross_validated_in_the_card(tmp_path, monkeypatch):
     monkeypatch.setattr(systems, "RESULTS", tmp_path)
     network = json.loads((PRETRAINED / "recipe.json").read_text())["network"]
