@@ -80,7 +80,8 @@ class Augmentation:
     ) -> list[torch.Tensor]:
         """Changed copies of a batch's analyses: log-mel spectrograms in dB, then further features.
 
-        What is done to every clip is done to all at once: with tensors as small as a clip's, calls cost more than arithmetic.
+        What is done to every clip is done to all at once: for tensors as small as a clip's, calls cost more than
+        arithmetic.
 
         Args:
             analyses: (frames, columns) each. They are also the voices of a babble; a single one gets none.
