@@ -8,7 +8,7 @@ from typing import Any
 
 from train.model_card import SELECTION, SHIPPED, percent, protocol_sentence, results_table, table
 from train.report import METRICS_FILE
-from train.systems import recorded_runs, systems_table
+from train.systems import choice_notes, recorded_runs, systems_table
 
 
 BASELINES_FILE = "egemaps.json"  # beside the benchmarks' results
@@ -24,12 +24,18 @@ def render_readme(readme: str, checkpoint: Path, benchmarks: Path) -> str:
     """README with the figures of a checkpoint's metrics.json, of the recorded runs and of the benchmarks' results."""
     blocks = {
         "results": readme_results(json.loads((checkpoint / METRICS_FILE).read_text())),
-        "systems": systems_table(recorded_runs(), baselines(benchmarks.with_name(BASELINES_FILE))),
+        "systems": readme_systems(benchmarks.with_name(BASELINES_FILE)),
         "benchmarks": readme_benchmarks(json.loads(benchmarks.read_text())),
     }
     for name, content in blocks.items():
         readme = replace_block(readme, name, content)
     return readme
+
+
+def readme_systems(baselines_path: Path) -> str:
+    """The systems as README shows them, with what their recipes were chosen on."""
+    runs = recorded_runs()
+    return f"{systems_table(runs, baselines(baselines_path))}\n\n{choice_notes(runs)}"
 
 
 def baselines(path: Path) -> list[Mapping[str, Any]]:

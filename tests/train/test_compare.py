@@ -10,7 +10,7 @@ from ser_model.recognizer import PRETRAINED
 from train import systems
 from train.__main__ import main
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
-from train.systems import cross_validation_table, systems_table
+from train.systems import choice_notes, cross_validation_table, systems_table
 
 
 def figures(uar: float, deviation: float | None = None, interval: list[float] | None = None, **more) -> dict:
@@ -55,10 +55,10 @@ def write_run(
     return folder
 
 
-def rounds(title: str = "five actor folds", folds: int = 5, seeds: int = 3, complete: bool = True) -> dict:
+def rounds(title: str = "five actor folds", folds: int = 5, seeds: int = 3, complete: bool = True, **more) -> dict:
     """What a cross-validation says of itself."""
     names = {f"fold{number}": [] for number in range(1, folds + 1)}
-    return {"title": title, "folds": names, "seeds": list(range(seeds)), "complete": complete}
+    return {"title": title, "folds": names, "seeds": list(range(seeds)), "complete": complete, **more}
 
 
 def compare(tmp_path: Path, *runs: Path) -> tuple[dict[str, list[list[str]]], list[dict[str, str]]]:
@@ -193,6 +193,18 @@ def test_baselines_stand_at_the_end_of_the_systems(tmp_path):
     *_, last = systems_table([run], [baseline | figures(0.2, interval=[0.1, 0.3])]).splitlines()
     cells = ["eGeMAPS and an SVM", "–", "TESS, train on one actress", "2", "20.0 (10.0 – 30.0)", "21.0", "–", "–"]
     assert last.strip("| ").split(" | ") == cells
+
+
+def test_figures_that_a_choice_had_seen_say_so(tmp_path):
+    """Only under the protocol that was seen."""
+    seen = {"ravdess": figures(0.6, uar_by_fold={"fold1": 0.66, "fold2": 0.54})}
+    chosen = write_run(tmp_path / "a", seen, recipe="ser_ravdess_lstm", cross_validation=rounds(protocol="ravdess"))
+    other = write_run(tmp_path / "b", seen, recipe="ser_ravdess_lstm", cross_validation=rounds(protocol="speakers"))
+    another = write_run(tmp_path / "c", seen, cross_validation=rounds(protocol="ravdess"))
+    note = choice_notes([chosen, other, another])
+    assert note.startswith("The test speakers of some folds were seen before `ser_ravdess_lstm` was chosen")
+    assert note.endswith("UAR by fold: fold1 66.0, fold2 54.0.")
+    assert choice_notes([other, another]) == ""
 
 
 def test_the_shipped_network_is_cross_validated_in_the_card(tmp_path, monkeypatch):
