@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from .recognizer import Backend
 
 
-# Both chosen on development speakers, so that it helps in nearly every draw of ten clips, of one emotion too.
-PRIOR_CLIPS = 10.0  # as many clips as speak for no correction at all
-LEAST_PROBABILITY = 0.01  # what is taken for any less, so that no single clip outweighs the others
+# Chosen on development speakers, for what ten clips bring and for what clips of one emotion must not cost.
+PRIOR_CLIPS = 4.0  # as many clips as speak for no correction at all
+LARGEST_CORRECTION = 1.0  # of a logarithm: clips that all express one emotion are not taken for the voice
+LEAST_PROBABILITY = 1e-4  # what is taken for any less, so that no single clip outweighs the others
 
 
 class AdaptedBackend:
@@ -47,12 +48,13 @@ def voice_correction(probabilities: np.ndarray) -> np.ndarray:
         probabilities: of clips of one speaker, (clips, labels), before any correction.
 
     Returns:
-        float32 (labels,), with a mean of 0: how far the mean logarithm of each emotion lies below that of all,
-        shrunk by clips / (clips + PRIOR_CLIPS).
+        float32 (labels,): how far the mean logarithm of each emotion lies below that of all, shrunk by
+        clips / (clips + PRIOR_CLIPS), at most LARGEST_CORRECTION up or down.
     """
     means = np.log(np.maximum(probabilities, LEAST_PROBABILITY)).mean(0)
     shrinkage = len(probabilities) / (len(probabilities) + PRIOR_CLIPS)
-    return (shrinkage * (means.mean() - means)).astype(np.float32)
+    correction = shrinkage * (means.mean() - means)
+    return np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION).astype(np.float32)
 
 
 def corrected(probabilities: np.ndarray, correction: np.ndarray) -> np.ndarray:

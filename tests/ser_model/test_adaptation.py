@@ -5,7 +5,14 @@ import pytest
 import soundfile
 
 from ser_model import AudioError, EmotionRecognizer
-from ser_model.adaptation import LEAST_PROBABILITY, PRIOR_CLIPS, AdaptedBackend, corrected, voice_correction
+from ser_model.adaptation import (
+    LARGEST_CORRECTION,
+    LEAST_PROBABILITY,
+    PRIOR_CLIPS,
+    AdaptedBackend,
+    corrected,
+    voice_correction,
+)
 from tests.generated_sound import RATE, speech_like
 
 
@@ -37,10 +44,10 @@ def test_an_imbalance_is_taken_back():
 
 
 def test_the_correction_grows_with_the_number_of_clips():
-    row = np.array([[0.7, 0.2, 0.1]])
+    row = np.array([[0.5, 0.3, 0.2]])
     sizes = [np.abs(voice_correction(np.repeat(row, number, 0))).max() for number in (1, 5, 10, 1000)]
     assert sizes == sorted(sizes)
-    assert sizes[0] < 0.25 * sizes[-1]
+    assert sizes[0] < 0.25 * sizes[-1] < 0.25 * LARGEST_CORRECTION
 
 
 def test_a_balanced_voice_is_not_corrected():
@@ -52,6 +59,13 @@ def test_one_certain_clip_does_not_outweigh_the_others():
     certain = np.array([[1.0, 0.0], *[[0.5, 0.5]] * 9])
     assert np.isfinite(voice_correction(certain)).all()
     assert np.abs(voice_correction(certain)).max() <= -np.log(LEAST_PROBABILITY) / 20
+
+
+def test_clips_of_one_emotion_do_not_take_it_away():
+    angry = np.tile([0.96, 0.02, 0.02], (50, 1))
+    correction = voice_correction(angry)
+    assert np.abs(correction).max() == pytest.approx(LARGEST_CORRECTION)
+    assert (corrected(angry, correction).argmax(1) == 0).all()
 
 
 def test_the_adapted_recogniser_answers_for_this_voice(recognizer, clips):
