@@ -34,8 +34,9 @@ function ask(action, rate = 0, samples = "") {
 }
 
 function giveUp() {
-  if (reading) button.show("refused", texts.live_lost);
-  else find("answer-detail").textContent = texts.live_lost;
+  const switched = ["on", "off"].includes(request.action);
+  if (reading && !switched) button.show("refused", texts.live_lost);
+  else ownVoice.dispatchEvent(new Event("lost"));
 }
 
 function receive() {

@@ -12,6 +12,7 @@ function makeVoiceSwitch(withOffer = false) {
   const toggle = makeElement("button", { type: "button", className: "voice-toggle", role: "switch" });
   toggle.append(makeElement("span", { className: "voice-knob" }), texts.voice_switch);
   toggle.addEventListener("click", () => ownVoice.dispatchEvent(new Event("switch")));
+  const problem = makeElement("span", { className: "voice-problem", role: "status" });
   const offer = makeElement("button", { type: "button", className: "voice-offer", textContent: texts.voice_offer });
   offer.addEventListener("click", () => {
     const tab = document.getElementById("my-voice-tab-button");
@@ -22,10 +23,12 @@ function makeVoiceSwitch(withOffer = false) {
     toggle.hidden = !ownVoice.known;
     toggle.setAttribute("aria-checked", ownVoice.adapted);
     offer.hidden = ownVoice.known || !withOffer;
+    problem.textContent = "";
   }
   ownVoice.addEventListener("change", draw);
+  ownVoice.addEventListener("lost", () => (problem.textContent = texts.live_lost));
   draw();
-  return makeElement("div", { className: "voice-switch" }, toggle, offer);
+  return makeElement("div", { className: "voice-switch" }, toggle, offer, problem);
 }
 
 // What an answer says of itself, with the remark that it is corrected for the voice where it is.

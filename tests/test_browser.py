@@ -405,6 +405,17 @@ def test_lost_sentence_is_told(visit):
     expect(page.locator("#my_voice .microphone-status")).to_have_text(ENGLISH["live_lost"])
 
 
+def test_lost_switch_is_told(visit):
+    page = visit("voice", width=390)
+    read_sentences(page)
+    open_part(page, "speak")
+    page.context.set_offline(True)
+    switch = page.get_by_role("switch", name=ENGLISH["voice_switch"])
+    switch.click()
+    expect(page.get_by_role("status").filter(has_text=ENGLISH["live_lost"])).to_be_visible()
+    expect(switch).to_be_checked()
+
+
 def test_examples_are_answered(visit):
     page = visit()
     for name in EXAMPLES:
