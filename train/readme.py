@@ -8,10 +8,14 @@ from typing import Any
 
 from train.model_card import SELECTION, SHIPPED, percent, protocol_sentence, results_table, table
 from train.report import METRICS_FILE
-from train.systems import choice_notes, recorded_runs, systems_table
+from train.systems import choice_notes, cross_corpus_table, recorded_runs, systems_table
 
 
 BASELINES_FILE = "egemaps.json"  # beside the benchmarks' results
+UNKNOWN_CORPORA = (
+    "On a corpus that was never heard: other speakers, sentences, microphones and, for ASED and EmoDB, another language. "
+    "Trained on the other three, with the labels that all four have:"
+)
 UNITS = {
     "faster": "times faster (at least {bar:g})",
     "ratio": "times as long (at most {bar:g})",
@@ -24,7 +28,7 @@ def render_readme(readme: str, checkpoint: Path, benchmarks: Path) -> str:
     """README with the figures of a checkpoint's metrics.json, of the recorded runs and of the benchmarks' results."""
     blocks = {
         "results": readme_results(json.loads((checkpoint / METRICS_FILE).read_text())),
-        "systems": readme_systems(benchmarks.with_name(BASELINES_FILE)),
+        "systems": readme_systems(json.loads(benchmarks.with_name(BASELINES_FILE).read_text())),
         "benchmarks": readme_benchmarks(json.loads(benchmarks.read_text())),
     }
     for name, content in blocks.items():
@@ -32,15 +36,12 @@ def render_readme(readme: str, checkpoint: Path, benchmarks: Path) -> str:
     return readme
 
 
-def readme_systems(baselines_path: Path) -> str:
-    """The systems as README shows them, with what their recipes were chosen on."""
+def readme_systems(baselines: Mapping[str, Mapping[str, Any]]) -> str:
+    """The systems as README shows them, with what their recipes were chosen on; then those on unknown corpora."""
     runs = recorded_runs()
-    return f"{systems_table(runs, baselines(baselines_path))}\n\n{choice_notes(runs)}"
-
-
-def baselines(path: Path) -> list[Mapping[str, Any]]:
-    """Entries of egemaps.json of one corpus alone, as the table of systems is about; the others compare corpora."""
-    return [entry for entry in json.loads(path.read_text()).values() if len(entry["trained_on"]) == 1]
+    of_one_corpus = [entry for entry in baselines.values() if len(entry["trained_on"]) == 1]
+    parts = [systems_table(runs, of_one_corpus), choice_notes(runs), UNKNOWN_CORPORA]
+    return "\n\n".join([*parts, cross_corpus_table(runs, baselines)])
 
 
 def readme_results(metrics: Mapping[str, Any]) -> str:

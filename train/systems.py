@@ -19,8 +19,12 @@ RESULTS = Path(__file__).parent / "results"  # a folder with metrics.json for ea
 
 # What of a protocol's test speakers was seen before a recipe was chosen, so that its figures are not free of a choice.
 SEEN_BEFORE = {
-    ("ser_ravdess_lstm", "ravdess"): "fold1 and fold2 for this choice, and fold4 when earlier recipes were tested"
+    ("ser_ravdess_lstm", "ravdess"): "fold1 and fold2 for this choice, and fold4 when earlier recipes were tested",
+    ("ser_clean_lstm", "speakers"): (
+        "RAVDESS' fold1 and fold2 for this choice, fold1 to fold3 of all corpora when an earlier recipe was tested"
+    ),
 }
+CROSS_CORPUS = "cross-corpus"
 
 
 def recorded_runs() -> list[Path]:
@@ -33,13 +37,14 @@ def systems_table(runs: Sequence[Path], baselines: Sequence[Mapping[str, Any]] =
     The table as Markdown; a line for each recipe and each corpus that it was tested on.
 
     Args:
-        runs: folders with the metrics.json of a fit, evaluate or crossvalidate.
+        runs: folders with the metrics.json of a fit, evaluate or crossvalidate; those of unknown corpora are left to
+            `cross_corpus_table`.
         baselines: entries of benchmarks/egemaps.json, whose lines stand at the end.
 
     Raises:
         ValueError: two results for the same cell.
     """
-    rows = pd.DataFrame([result for run in runs for result in results_of(run)])
+    rows = pd.DataFrame([result for run in runs if not on_unknown_corpora(run) for result in results_of(run)])
     rows = rows[~rows["tested"].str.endswith(TOGETHER)]
     lines = []
     for (recipe, tested, labels), cells in rows.groupby(["recipe", "tested", "labels"]):
@@ -60,6 +65,36 @@ def systems_table(runs: Sequence[Path], baselines: Sequence[Mapping[str, Any]] =
         "accuracy %",
     )
     return table(header, lines)
+
+
+def on_unknown_corpora(run: Path) -> bool:
+    """Whether each corpus of a run was tested by a network that was trained on the others alone."""
+    return read_metrics(run).get("cross_validation", {}).get("protocol") == CROSS_CORPUS
+
+
+def read_metrics(run: Path) -> dict[str, Any]:
+    """The content of a run's metrics.json."""
+    return json.loads((run / METRICS_FILE).read_text())
+
+
+def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str, Any]]) -> str:
+    """
+    What recipes reach on a corpus that they never heard, as Markdown; empty without such a run.
+
+    Args:
+        runs: as for `systems_table`; those of known corpora are left out.
+        baselines: the content of benchmarks/egemaps.json; a recipe stands beside the baseline of the same clips.
+    """
+    lines = []
+    for metrics in map(read_metrics, filter(on_unknown_corpora, runs)):
+        recipe = metrics["recipe"]["name"]
+        baseline = baselines[f"{CROSS_CORPUS}, {recipe}"]["folds"]
+        for corpus, figures in metrics["corpora"].items():
+            gain = 100 * (figures["uar"] - baseline[corpus]["uar"])
+            cells = [uar_and_accuracy(figures)[0], uar_and_accuracy(baseline[corpus])[0], f"{gain:+.1f}"]
+            lines.append([f"`{recipe}`", corpus_title(corpus), len(metrics["labels"]), figures["clips"], *cells])
+    header = ("recipe", "tested on", "labels", "clips", "UAR % (95 % interval)", "eGeMAPS and an SVM", "difference")
+    return table(header, lines) if lines else ""
 
 
 def baseline_line(entry: Mapping[str, Any]) -> list[Any]:
@@ -89,7 +124,7 @@ def cross_validation_table(checkpoint: Path) -> str:
             *(percent(row["figures"]["uar_by_sex"].get(sex)) for sex in ("female", "male")),
         ]
         for run in recorded_runs()
-        if json.loads((run / METRICS_FILE).read_text())["recipe"].get("network") == network
+        if read_metrics(run)["recipe"].get("network") == network
         for row in results_of(run)
         if not row["tested"].endswith(TOGETHER)
     ]
@@ -114,15 +149,19 @@ def choice_notes(runs: Sequence[Path]) -> str:
     """A sentence for each run whose recipe was chosen with some of the test speakers in sight."""
     notes = []
     for run in runs:
-        metrics = json.loads((run / METRICS_FILE).read_text())
+        metrics = read_metrics(run)
         recipe, protocol = metrics["recipe"]["name"], metrics.get("cross_validation", {}).get("protocol")
         if seen := SEEN_BEFORE.get((recipe, protocol)):
-            folds = metrics["corpora"][protocol]["uar_by_fold"]
-            uars = ", ".join(f"{fold} {percent(uar)}" for fold, uar in folds.items())
+            uars = "; ".join(uars_by_fold(corpus, figures) for corpus, figures in metrics["corpora"].items())
             notes.append(
                 f"The test speakers of some folds were seen before `{recipe}` was chosen: {seen}. UAR by fold: {uars}."
             )
     return " ".join(notes)
+
+
+def uars_by_fold(corpus: str, figures: Mapping[str, Any]) -> str:
+    """A corpus' UAR in each fold."""
+    return f"{corpus_title(corpus)} " + ", ".join(f"{fold} {percent(u)}" for fold, u in figures["uar_by_fold"].items())
 
 
 def figures_of(cells: pd.DataFrame) -> tuple[str, str]:

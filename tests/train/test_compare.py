@@ -10,7 +10,7 @@ from ser_model.recognizer import PRETRAINED
 from train import systems
 from train.__main__ import main
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
-from train.systems import choice_notes, cross_validation_table, systems_table
+from train.systems import choice_notes, cross_corpus_table, cross_validation_table, systems_table
 
 
 def figures(uar: float, deviation: float | None = None, interval: list[float] | None = None, **more) -> dict:
@@ -195,6 +195,21 @@ def test_baselines_stand_at_the_end_of_the_systems(tmp_path):
     assert last.strip("| ").split(" | ") == cells
 
 
+def test_unknown_corpora_stand_beside_the_baseline_of_the_same_clips(tmp_path):
+    known = write_run(tmp_path / "folds", {"ravdess": figures(0.375)}, cross_validation=rounds())
+    corpora = {"ravdess": figures(0.45, interval=[0.4, 0.5]), "tess": figures(0.3)}
+    unknown = write_run(tmp_path / "unknown", corpora, cross_validation=rounds(protocol="cross-corpus"))
+    folds = {"ravdess": figures(0.34, interval=[0.3, 0.4]), "tess": figures(0.38)}
+    baselines = {"cross-corpus, ravdess_lstm": {"folds": folds}}
+    lines = [line.strip("| ").split(" | ") for line in cross_corpus_table([known, unknown], baselines).splitlines()]
+    assert lines[2:] == [
+        ["`ravdess_lstm`", "RAVDESS", "2", "1440", "45.0 (40.0 – 50.0)", "34.0 (30.0 – 40.0)", "+11.0"],
+        ["`ravdess_lstm`", "TESS", "2", "1440", "30.0", "38.0", "-8.0"],
+    ]
+    assert systems_table([known, unknown]) == systems_table([known])
+    assert cross_corpus_table([known], {}) == ""
+
+
 def test_figures_that_a_choice_had_seen_say_so(tmp_path):
     """Only under the protocol that was seen."""
     seen = {"ravdess": figures(0.6, uar_by_fold={"fold1": 0.66, "fold2": 0.54})}
@@ -203,7 +218,7 @@ def test_figures_that_a_choice_had_seen_say_so(tmp_path):
     another = write_run(tmp_path / "c", seen, cross_validation=rounds(protocol="ravdess"))
     note = choice_notes([chosen, other, another])
     assert note.startswith("The test speakers of some folds were seen before `ser_ravdess_lstm` was chosen")
-    assert note.endswith("UAR by fold: fold1 66.0, fold2 54.0.")
+    assert note.endswith("UAR by fold: RAVDESS fold1 66.0, fold2 54.0.")
     assert choice_notes([other, another]) == ""
 
 
