@@ -13,8 +13,8 @@ from train.systems import choice_notes, cross_corpus_table, recorded_runs, syste
 
 BASELINES_FILE = "egemaps.json"  # beside the benchmarks' results
 UNKNOWN_CORPORA = (
-    "On a corpus that was never heard: other speakers, sentences, microphones and, for ASED and EmoDB, another language. "
-    "Trained on the other three, with the labels that all four have:"
+    "On a corpus that was never heard: other speakers, sentences, microphones and, for ASED and EmoDB, another "
+    "language. Trained on the other three, with the labels that all four have:"
 )
 UNITS = {
     "faster": "times faster (at least {bar:g})",
