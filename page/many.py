@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypedDict
 
 from page.answer import PredictionDict, is_unsure
@@ -64,14 +65,19 @@ def results(recognizer: EmotionRecognizer, paths: Iterable[str]) -> Iterator[Res
 def answers_for_programs(
     recognizer: EmotionRecognizer, recordings: FilesOrAddresses, folder: str
 ) -> Iterator[FileDict]:
-    """The answer to each recording in turn, or what is wrong with it; addresses are fetched into `folder`."""
+    """The answer to each recording in turn, or what is wrong with it.
+
+    What is at an address is fetched into a folder in `folder` that is gone with the answer: gradio deletes what was
+    uploaded, but not this, and would take what once was at an address for what is there now.
+    """
     for recording in recordings.root:
-        try:
-            path = fetch(recording, folder)
-        except AudioError as error:
-            yield FileDict(name=str(recording)[:SHOWN], prediction=None, problem=str(error))
-        else:
-            yield from (as_file_dict(*result) for result in results(recognizer, [path]))
+        with TemporaryDirectory(dir=folder) as fetched:
+            try:
+                path = fetch(recording, fetched)
+            except AudioError as error:
+                yield FileDict(name=str(recording)[:SHOWN], prediction=None, problem=str(error))
+            else:
+                yield from (as_file_dict(*result) for result in results(recognizer, [path]))
 
 
 def as_file_dict(path: str, result: Prediction | AudioError) -> FileDict:

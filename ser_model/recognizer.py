@@ -167,7 +167,8 @@ class EmotionRecognizer:
         A recogniser corrected for one voice; this one stays as it is. Nothing is trained.
 
         Args:
-            clips: of this speaker, unlabelled, each as in [`predict`]. About ten, not all in the same mood, are good.
+            clips: of this speaker, unlabelled, each as in [`predict`]. About ten, not all in the same mood, are good;
+                each counts once, however long it is.
             sampling_rate: of those that are arrays, in Hz.
 
         Raises:
@@ -181,10 +182,10 @@ class EmotionRecognizer:
             raise ValueError("adapt takes a list of clips of one speaker, about ten; got " + repr(clips)[:80] + ".")
         backend = self.backend.backend if isinstance(self.backend, AdaptedBackend) else self.backend
         predictions = type(self)(backend).predict_batch(clips, sampling_rate=sampling_rate)
-        heard = [segment for prediction in predictions for segment in prediction.segments if segment.speech]
+        heard = [prediction for prediction in predictions if prediction.speech]
         if not heard:
             raise AudioError(f"None of the {len(clips)} clips has speech to adapt to: record some in which you speak.")
-        probabilities = np.array([list(segment.scores.values()) for segment in heard])
+        probabilities = np.array([list(prediction.scores.values()) for prediction in heard])
         return type(self)(AdaptedBackend(backend, voice_correction(probabilities)))
 
     def _answer_queue(self, queue: dict[int, np.ndarray], batch_size: int, predictions: list) -> None:

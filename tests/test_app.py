@@ -91,6 +91,14 @@ def test_batch_takes_no_path_of_the_server(client, path):
         client.predict(files=[{"path": path}], api_name="/batch")
 
 
+def test_batch_keeps_nothing_that_it_fetched(client, page, speech_file):
+    before = set(page.temporary.rglob("*.wav"))
+    address = f"data:audio/wav;base64,{base64.b64encode(speech_file.read_bytes()).decode()}"
+    (answer,) = client.predict(files=[address], api_name="/batch")
+    assert answer["prediction"]["speech"] is True
+    assert set(page.temporary.rglob("*.wav")) == before
+
+
 def test_batch_fetches_nothing_from_the_server_itself(client, page):
     (answer,) = client.predict(files=[f"{page.url}secret.wav"], api_name="/batch")
     assert "could not be fetched" in answer["problem"]

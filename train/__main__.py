@@ -437,15 +437,33 @@ def load_tested(options: argparse.Namespace) -> tuple["Checkpoint", "Dataset"]:
 
 
 def split_of(dataset: "Dataset", options: argparse.Namespace, checkpoint: "Checkpoint") -> "Dataset":
-    """The part of a dataset to test on: the same that the checkpoint's own training made."""
-    from train.corpora import official_split
+    """The part of a dataset to test on: the same that the checkpoint's own training made.
+
+    Raises:
+        ValueError: there is no such part, or the checkpoint was trained on it.
+    """
+    from train.corpora import official_split, random_split
 
     if options.split == "all":
         return dataset
-    splits = official_split(dataset, seed=checkpoint.seed, fraction=checkpoint.recipe.validation_fraction)
-    if not len(splits[options.split]):
+    recipe = checkpoint.recipe
+    by_chance = recipe.split == "random"
+    if by_chance and (recipe.streaming or sorted(options.corpora) != sorted(recipe.corpora)):
+        raise ValueError(
+            "This model was trained on a random split, which cannot be drawn again from a stream, nor from corpora "
+            f"other than {', '.join(recipe.corpora)}. --split all tests every clip, as speakers seen in training."
+        )
+    split = random_split if by_chance else official_split
+    part = split(dataset, seed=checkpoint.seed, fraction=recipe.validation_fraction)[options.split]
+    if not len(part):
         raise ValueError(f"{', '.join(options.corpora)}: the split {options.split!r} has no clips; try --split all.")
-    return splits[options.split]
+    heard = checkpoint.speakers & set(part["speaker"][:])
+    if heard and options.split == "test" and not by_chance:
+        raise ValueError(
+            f"Test speakers were heard in this model's training: {', '.join(sorted(heard))}. Where it comes from a "
+            "cross-validation, that has tested it. --split all tests on every clip, as speakers seen in training."
+        )
+    return part
 
 
 def run_compare(options: argparse.Namespace) -> int:

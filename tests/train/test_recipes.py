@@ -1,6 +1,7 @@
 """Recipes are read with every typing error named, are the systems they claim to be, and are listed without data."""
 
 import copy
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import yaml
 from transformers import TrainingArguments
 
 from ser_model import SERForAudioClassification
+from ser_model.recognizer import PRETRAINED
 from train.__main__ import main
 from train.recipe import RECIPES, SECTIONS, Recipe, RecipeError, load_recipe, recipe_names
 from train.recipe_listing import listing, network_size
@@ -60,6 +62,15 @@ CLASSIC = {
         "training": {},
     },
 }
+
+
+def test_the_shipped_checkpoint_is_of_its_recipe():
+    """Weights, order and augmentation; how often it was saved and logged changes nothing."""
+    stored = json.loads((PRETRAINED / "recipe.json").read_text())
+    recipe = load_recipe(stored["name"]).to_dict()
+    saving = {key for key in stored["training"] if key.startswith(("save_", "logging_"))}
+    stored["training"] = {key: value for key, value in stored["training"].items() if key not in saving}
+    assert {key: stored[key] for key in recipe} == recipe
 
 
 def test_the_recipes_are_all_there():

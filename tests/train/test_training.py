@@ -56,6 +56,14 @@ def fit(name: str, corpora_root: Path, output: Path, *overrides: str) -> None:
     assert main(["fit", name, "--corpora-root", str(corpora_root), "--output", str(output), *settings]) == 0
 
 
+def evaluate(checkpoint: Path, corpora_root: Path, *corpora: str) -> dict:
+    """What the command measures on the test split; nothing if it refuses."""
+    output = checkpoint / "evaluated"
+    arguments = ["evaluate", str(checkpoint), "--corpora", *corpora, "--corpora-root", str(corpora_root)]
+    done = main([*arguments, "--output", str(output)]) == 0
+    return json.loads((output / "metrics.json").read_text()) if done else {}
+
+
 def answer(folder: Path, clip: np.ndarray) -> dict[str, float]:
     """Probability of each label, from the files alone."""
     model = SERForAudioClassification.from_pretrained(folder).eval()
@@ -86,6 +94,20 @@ def test_the_random_split_is_one_override_away(name, corpora, tmp_path):
     result = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert "seen" in result["protocol"]
     assert result["clips"] == pytest.approx(0.2 * 2 * 4 * len(load_recipe(name).labels), abs=1)
+    again = evaluate(tmp_path / "run", tmp_path, *load_recipe(name).corpora)
+    assert all(again[key] == result[key] for key in ("clips", "uar", "protocol"))
+    assert evaluate(tmp_path / "run", corpora, "ravdess", "tess") == {}
+
+
+def test_a_model_that_heard_the_test_speakers_is_not_tested_on_them(corpora, tmp_path, capsys):
+    make_corpus("ravdess", tmp_path, speakers=24, clips_per_label=1, duration_s=0.25)
+    fit("ravdess_lstm", tmp_path, tmp_path / "run", *tiny("ravdess_lstm"))
+    assert evaluate(tmp_path / "run", tmp_path, "ravdess")["protocol"] == "speaker-disjoint"
+    recipe = tmp_path / "run" / "recipe.json"
+    content = json.loads(recipe.read_text())
+    recipe.write_text(json.dumps(content | {"speakers": [*content["speakers"], "ravdess-08"]}))
+    assert evaluate(tmp_path / "run", tmp_path, "ravdess") == {}
+    assert "Test speakers were heard in this model's training: ravdess-08." in capsys.readouterr().err
 
 
 def small_recipe(**changes) -> Recipe:
