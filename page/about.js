@@ -38,7 +38,7 @@ function drawQuality(quality) {
   const list = Object.entries(quality.by_language).map(([code, uar]) => `${languages.of(code)} ${percent(uar)}`);
   find("about-more").textContent = [
     fill(texts.about_languages, { list: list.join(", ") }),
-    fill(texts.about_calibration, { error: percent(quality.calibration_error, 1) }),
+    fill(texts.about_calibration, { error: percent(quality.calibration_error, 1), worst: percent(quality.worst_calibration_error, 1) }),
   ].join(" ");
   const recalls = Object.entries(quality.recall).sort((a, b) => b[1] - a[1]);
   find("about-recall").replaceChildren(...recalls.map(([emotion, recall]) => makeBar(emotion, recall, percent(recall))));

@@ -24,6 +24,7 @@ class Quality(TypedDict):
     confusion: list[list[float]]  # of each true label (row), the share that was taken for each label
     by_language: dict[str, float]  # UAR by ISO 639 code
     calibration_error: float
+    worst_calibration_error: float  # of the corpora, one by one
 
 
 class About(TypedDict):
@@ -73,4 +74,5 @@ def quality(metrics: dict[str, Any]) -> Quality:
         confusion=[[count / max(1, sum(row)) for count in row] for row in metrics["confusion_matrix"]],
         by_language=metrics["uar_by_language"],
         calibration_error=metrics["calibration_error"],
+        worst_calibration_error=max(one["calibration_error"] for one in metrics["corpora"].values()),
     )

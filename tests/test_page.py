@@ -183,6 +183,7 @@ def test_figures_of_the_model(checkpoint, tmp_path):
         **{"clips": 14, "speakers": 3, "uar": 0.775, "calibration_error": 0.1, "parameters": 12},
         "recall": {"angry": 0.8, "sad": 0.75},
         "uar_by_language": {"en": 0.775},
+        "corpora": {"crema_d": {"calibration_error": 0.08}, "tess": {"calibration_error": 0.12}},
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     recipe = {"name": "small", "corpora": ["crema_d", "tess"], "speakers": ["a", "b"]}
@@ -190,6 +191,7 @@ def test_figures_of_the_model(checkpoint, tmp_path):
     figures = about(folder, "model")
     assert (figures["name"], figures["corpora"], figures["speakers"]) == ("small", ["CREMA-D", "TESS"], 2)
     assert figures["quality"]["unseen"] is True
+    assert (figures["quality"]["calibration_error"], figures["quality"]["worst_calibration_error"]) == (0.1, 0.12)
     assert figures["quality"]["confusion"] == [[0.8, 0.2], [0.25, 0.75]]
     assert re.fullmatch(r"[0-9a-f]{8}", figures["version"])
 

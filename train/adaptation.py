@@ -124,8 +124,9 @@ def figures_of_draws(
         by_another: adapt each speaker by the clips that were drawn of another one; None where there is no other.
 
     Returns:
-        `uar`, `calibration_error` (both without) and `uar_adapted`, `calibration_error_adapted`; the `difference` of
-        the UARs, between which bounds 95 % of the draws lie (`difference_interval`), and the share of them that lost.
+        `clips` to adapt with, of a speaker in the mean; `uar`, `calibration_error` (both without) and `uar_adapted`,
+        `calibration_error_adapted`; the `difference` of the UARs, between which bounds 95 % of the draws lie
+        (`difference_interval`), and the share of them that lost.
     """
     random = np.random.default_rng(0)
     speakers = [
@@ -142,10 +143,12 @@ def figures_of_draws(
         heard = heard[turn:] + heard[:turn]
         tested = [adapt_and_test(*speaker, *rest) for speaker, *rest in zip(speakers, drawn, heard, strict=True)]
         targets, plain, adapted = (np.concatenate(parts) for parts in zip(*tested, strict=True))
-        rows.append((*figures(plain, targets), *figures(adapted, targets)))
-    uar, error, uar_adapted, error_adapted = np.array(rows).T
+        clips = np.mean([len(scores) for scores in heard])
+        rows.append((clips, *figures(plain, targets), *figures(adapted, targets)))
+    clips, uar, error, uar_adapted, error_adapted = np.array(rows).T
     differences = uar_adapted - uar
     return {
+        "clips": float(clips.mean()),
         "uar": float(uar.mean()),
         "uar_adapted": float(uar_adapted.mean()),
         "difference": float(differences.mean()),

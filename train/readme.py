@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from train.model_card import SELECTION, SHIPPED, percent, protocol_sentence, results_table, table
+from train.model_card import (
+    COPY,
+    SELECTION,
+    SHIPPED,
+    corpus_remarks,
+    percent,
+    protocol_sentence,
+    results_table,
+    table,
+)
 from train.report import METRICS_FILE
 from train.systems import choice_notes, cross_corpus_table, recorded_runs, systems_table
 
@@ -14,7 +23,8 @@ from train.systems import choice_notes, cross_corpus_table, recorded_runs, syste
 BASELINES_FILE = "egemaps.json"  # beside the benchmarks' results
 UNKNOWN_CORPORA = (
     "On a corpus that was never heard: other speakers, sentences, microphones and, for ASED and EmoDB, another "
-    "language. Trained on the other three, with the labels that all four have:"
+    "language. Trained on the other three, with the labels that all four have, by a recipe whose changes of the clips "
+    "were chosen on actors of RAVDESS:"
 )
 UNITS = {
     "faster": "times faster (at least {bar:g})",
@@ -40,18 +50,22 @@ def readme_systems(baselines: Mapping[str, Mapping[str, Any]]) -> str:
     """The systems as README shows them, with what their recipes were chosen on; then those on unknown corpora."""
     runs = recorded_runs()
     of_one_corpus = [entry for entry in baselines.values() if len(entry["trained_on"]) == 1]
-    parts = [systems_table(runs, of_one_corpus), choice_notes(runs), UNKNOWN_CORPORA]
-    return "\n\n".join([*parts, cross_corpus_table(runs, baselines)])
+    parts = [systems_table(runs, of_one_corpus), f"{COPY} {choice_notes(runs)}"]
+    if unknown := cross_corpus_table(runs, baselines):
+        parts += [UNKNOWN_CORPORA, unknown]
+    return "\n\n".join(parts)
 
 
 def readme_results(metrics: Mapping[str, Any]) -> str:
     """The results as README shows them."""
+    errors = [figures["calibration_error"] for figures in metrics["corpora"].values()]
     calibration = (
-        f"Expected calibration error {percent(metrics['calibration_error'])} %. Written to "
+        f"Expected calibration error {percent(metrics['calibration_error'])} %, and {percent(min(errors))} to "
+        f"{percent(max(errors))} % within a corpus. Written to "
         f"[`{METRICS_FILE}`]({SHIPPED}/{METRICS_FILE}) by `{metrics['command']}`."
     )
     measured = f"{protocol_sentence(metrics, SELECTION)} UAR is the mean recall over emotions."
-    return "\n\n".join([measured, results_table(metrics), calibration])
+    return "\n\n".join([measured, results_table(metrics), corpus_remarks(metrics, COPY), calibration])
 
 
 def readme_benchmarks(benchmarks: Mapping[str, Any]) -> str:

@@ -95,9 +95,11 @@ async function probabilities(waveform) {
 function windows(waveform, floor) {
   if (seconds(waveform) <= settings.whole_seconds) return [waveform];
   const [hop, size] = [settings.hop_seconds, settings.window_seconds].map((time) => time * settings.sampling_rate);
-  const starts = Array.from({ length: Math.floor(waveform.length / hop) }, (_, index) => index * hop);
+  const count = Math.floor(waveform.length / hop);
+  const starts = Array.from({ length: count }, (_, index) => index * hop);
+  const end = (start) => (start === (count - 1) * hop ? waveform.length : start + hop); // the last takes the rest
   return starts
-    .filter((start) => peak(waveform.subarray(start, start + hop)) >= floor)
+    .filter((start) => peak(waveform.subarray(start, end(start))) >= floor)
     .map((start) => Math.min(Math.max(0, start + hop / 2 - size / 2), waveform.length - size))
     .map((start) => waveform.subarray(start, start + size));
 }

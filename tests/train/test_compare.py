@@ -198,14 +198,18 @@ def test_baselines_stand_at_the_end_of_the_systems(tmp_path):
 def test_unknown_corpora_stand_beside_the_baseline_of_the_same_clips(tmp_path):
     known = write_run(tmp_path / "folds", {"ravdess": figures(0.375)}, cross_validation=rounds())
     corpora = {"ravdess": figures(0.45, interval=[0.4, 0.5]), "tess": figures(0.3)}
-    unknown = write_run(tmp_path / "unknown", corpora, cross_validation=rounds(protocol="cross-corpus"))
+    command = "python -m train crossvalidate"
+    unknown = write_run(
+        tmp_path / "unknown", corpora, command=command, cross_validation=rounds(protocol="cross-corpus")
+    )
     folds = {"ravdess": figures(0.34, interval=[0.3, 0.4]), "tess": figures(0.38)}
-    baselines = {"cross-corpus, ravdess_lstm": {"folds": folds}}
-    lines = [line.strip("| ").split(" | ") for line in cross_corpus_table([known, unknown], baselines).splitlines()]
-    assert lines[2:] == [
+    baselines = {"cross-corpus, ravdess_lstm": {"folds": folds, "command": "python -m benchmarks.egemaps"}}
+    *lines, _, last = cross_corpus_table([known, unknown], baselines).splitlines()
+    assert [line.strip("| ").split(" | ") for line in lines[2:]] == [
         ["`ravdess_lstm`", "RAVDESS", "2", "1440", "45.0 (40.0 – 50.0)", "34.0 (30.0 – 40.0)", "+11.0"],
         ["`ravdess_lstm`", "TESS", "2", "1440", "30.0", "38.0", "-8.0"],
     ]
+    assert last == "By `python -m train crossvalidate` and `python -m benchmarks.egemaps`."
     assert systems_table([known, unknown]) == systems_table([known])
     assert cross_corpus_table([known], {}) == ""
 
