@@ -103,6 +103,8 @@ def test_a_model_that_heard_the_test_speakers_is_not_tested_on_them(corpora, tmp
     make_corpus("ravdess", tmp_path, speakers=24, clips_per_label=1, duration_s=0.25)
     fit("ravdess_lstm", tmp_path, tmp_path / "run", *tiny("ravdess_lstm"))
     assert evaluate(tmp_path / "run", tmp_path, "ravdess")["protocol"] == "speaker-disjoint"
+    assert evaluate(tmp_path / "run", corpora, "tess") == {}
+    assert "tess: the split 'test' has no clips; try --split all" in capsys.readouterr().err
     recipe = tmp_path / "run" / "recipe.json"
     content = json.loads(recipe.read_text())
     recipe.write_text(json.dumps(content | {"speakers": [*content["speakers"], "ravdess-08"]}))
