@@ -21,7 +21,7 @@ from benchmarks.measuring import Outcome, limited, medians
 from benchmarks.startup import peak_memory
 from ser_model.modeling_ser import SERForAudioClassification
 from train.corpora import load_corpora
-from train.dataset import analysed, feature_statistics
+from train.dataset import analysed, feature_statistics, sample_rows, unchanged_batches
 from train.fit import SERTrainer, build_trainer, load_splits, training_arguments
 from train.recipe import Recipe, load_recipe, recipe_names
 
@@ -98,7 +98,7 @@ def prepared_trainer(recipe: Recipe, train: Dataset, validation: Dataset, output
     """A Trainer whose model has its statistics, as `fit` makes it."""
     extractor = recipe.feature_extractor()
     model = SERForAudioClassification(recipe.config())
-    model.ser.set_feature_statistics(*feature_statistics(train, extractor))
+    model.ser.set_feature_statistics(*feature_statistics(unchanged_batches(sample_rows(train), extractor)))
     return build_trainer(recipe, model, extractor, train, validation, training_arguments(recipe, output))
 
 

@@ -16,6 +16,11 @@ from transformers.audio_utils import mel_filter_bank
 FLOOR_DB = -100.0  # librosa.power_to_db's amin of 1e-10
 LOWEST_POWER = 1e-20  # keeps the logarithm finite, and faint recordings apart from silence
 DELTA_WIDTH = 9  # librosa.feature.delta's default window, in frames
+ROLLOFF_SHARE = 0.85  # of the magnitude, as librosa's default
+CONTRAST_GROUPS = 8  # of neighbouring mel bands
+SPECTRAL_SHAPE_SIZE = 6 + CONTRAST_GROUPS
+F0_SIZE = 2  # columns of the feature "f0": pitch and voicing
+VOICING_FLOOR = 1e-3  # keeps the logarithm of the harmonicity finite
 
 
 def length_mask(lengths: torch.Tensor, size: int) -> torch.Tensor:
@@ -103,6 +108,41 @@ def mfcc_from_log_mel(log_mel: torch.Tensor, n_mfcc: int) -> torch.Tensor:
     mfcc = (log_mel - mean) @ dct_matrix(log_mel.shape[-1], n_mfcc).to(log_mel)
     mfcc[..., :1].add_(mean, alpha=math.sqrt(log_mel.shape[-1]))
     return mfcc
+
+
+@functools.lru_cache(maxsize=32)
+def band_centres(sampling_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> torch.Tensor:
+    """Centre of each mel band in Hz, float32 (n_mels,): the mean frequency of its filter."""
+    filters = mel_filters(sampling_rate, n_fft, n_mels, fmin, fmax)
+    frequencies = torch.linspace(0, sampling_rate / 2, len(filters))
+    return (frequencies @ filters) / filters.sum(0).clamp(min=1e-12)
+
+
+def spectral_shape(log_mel: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """
+    Shape of each frame's spectrum, of the mel bands, so that it follows whatever is done to them.
+
+    Args:
+        log_mel: (batch, frames, n_mels), in dB.
+        centres: of the bands in Hz, (n_mels,).
+
+    Returns:
+        (batch, frames, SPECTRAL_SHAPE_SIZE): level in dB; centroid, bandwidth and rolloff in kHz, of the magnitudes;
+        flatness, the mean of the decibels less the level; flux, the root mean square change of the decibels since the
+        frame before; and the range in dB of each of CONTRAST_GROUPS groups of bands.
+    """
+    centres = centres / 1000
+    magnitudes = 10 ** (log_mel / 20)
+    shares = magnitudes / magnitudes.sum(-1, keepdim=True)
+    level = power_to_db(magnitudes.square().mean(-1))
+    centroid = shares @ centres
+    bandwidth = (shares * (centres - centroid[..., None]).square()).sum(-1).sqrt()
+    below = (shares.cumsum(-1) < ROLLOFF_SHARE).sum(-1).clamp(max=len(centres) - 1)
+    flatness = log_mel.mean(-1) - level
+    changes = torch.nn.functional.pad(log_mel[:, 1:] - log_mel[:, :-1], (0, 0, 1, 0))
+    flux = changes.square().mean(-1).sqrt()
+    ranges = [group.amax(-1) - group.amin(-1) for group in log_mel.tensor_split(CONTRAST_GROUPS, -1)]
+    return torch.stack([level, centroid, bandwidth, centres[below], flatness, flux, *ranges], -1)
 
 
 @functools.lru_cache(maxsize=8)

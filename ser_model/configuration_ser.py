@@ -5,6 +5,8 @@ from dataclasses import field
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .functionals import track_count
+
 
 POOLINGS = ("last", "mean", "attention", "attention_statistics")
 
@@ -14,6 +16,8 @@ class SERConfig(PreTrainedConfig):
     r"""
     Configuration of [`SERModel`] and [`SERForAudioClassification`]:
     convolutions (optional) > LSTM layers > pooling over time > dense layers > logits.
+    Beside them, with `functionals`: functionals of the utterance > a linear and a dense layer > logits of their own;
+    the network's logits are the mean of all three.
 
     Args:
         feature_size (`int`, defaults to 40):
@@ -43,6 +47,15 @@ class SERConfig(PreTrainedConfig):
             Units of the ReLU layers in front of the logits.
         dense_dropout (`float`, defaults to 0.0):
             Dropout behind each dense layer.
+        functionals (`bool`, defaults to `False`):
+            Whether functionals of the utterance (see `functionals.py`) are read beside the LSTM. The features of a
+            frame are then MFCC, `spectral_shape` and `f0`, in this order; convolutions and LSTM read the MFCC.
+        functional_mfcc (`int`, defaults to 13):
+            How many of the MFCC have functionals.
+        functional_dense_size (`int`, defaults to 128):
+            Units of the ReLU layer between the functionals and logits.
+        functional_dropout (`float`, defaults to 0.5):
+            Dropout in front of the functionals' linear layer, and behind their dense one.
         temperature (`float`, defaults to 1.0):
             Divides the logits, so that probabilities are calibrated (Guo et al. 2017). Fitted on validation speakers.
     """
@@ -62,7 +75,18 @@ class SERConfig(PreTrainedConfig):
     attention_heads: int = 1
     dense_sizes: list[int] = field(default_factory=lambda: [64])
     dense_dropout: float | int = 0.0
+    functionals: bool = False
+    functional_mfcc: int = 13
+    functional_dense_size: int = 128
+    functional_dropout: float | int = 0.5
     temperature: float | int = 1.0
+
+    @property
+    def sequence_features(self) -> int:
+        """How many of a frame's features convolutions and LSTM read: the first ones."""
+        if not self.functionals:
+            return self.feature_size
+        return self.feature_size - track_count(0)
 
     def validate_convolutions(self) -> None:
         sizes = {len(self.conv_channels), len(self.conv_kernel_sizes), len(self.conv_strides)}
@@ -81,6 +105,14 @@ class SERConfig(PreTrainedConfig):
     def validate_pooling(self) -> None:
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {self.pooling!r}.")
+
+    def validate_functionals(self) -> None:
+        if self.functionals and not 0 < self.functional_mfcc <= self.sequence_features:
+            raise ValueError(
+                f"functionals need frames of MFCC, spectral_shape and f0, of which functional_mfcc MFCC are followed: "
+                f"got feature_size={self.feature_size} and functional_mfcc={self.functional_mfcc}, but "
+                f"{track_count(0)} of the features are none."
+            )
 
     def validate_temperature(self) -> None:
         if self.temperature <= 0:

@@ -9,7 +9,10 @@ from transformers import BatchFeature
 from transformers.feature_extraction_sequence_utils import SequenceFeatureExtractor
 
 from .acoustics import (
+    CONTRAST_GROUPS,
     FLOOR_DB,
+    SPECTRAL_SHAPE_SIZE,
+    band_centres,
     clip_dynamic_range,
     delta,
     item_peak,
@@ -19,11 +22,12 @@ from .acoustics import (
     power_spectrogram,
     power_to_db,
     sound_interval,
+    spectral_shape,
 )
 from .frame_features import FRAME_FEATURES, Sound, contrast_bands, frame_features
 
 
-FEATURES = ("mfcc", "mfcc_delta", "mfcc_delta2", "log_mel", *FRAME_FEATURES)
+FEATURES = ("mfcc", "mfcc_delta", "mfcc_delta2", "log_mel", "spectral_shape", *FRAME_FEATURES)
 LEVEL_FEATURES = ("rms", "amplitude_envelope")  # they grow with the gain
 DB_REFERENCES = ("absolute", "peak")
 
@@ -37,9 +41,10 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
 
     Args:
         feature_names (`list[str]`, defaults to `["mfcc"]`):
-            What to compute, in this order. Of the log-mel spectrogram: `"mfcc"`, `"mfcc_delta"`, `"mfcc_delta2"` and
-            `"log_mel"`. Of the waveform, over `n_fft` samples: `"rms"`, `"amplitude_envelope"` (the largest absolute
-            sample) and `"zero_crossing_rate"`. Of the spectrum: `"spectral_centroid"`, `"spectral_bandwidth"`,
+            What to compute, in this order. Of the log-mel spectrogram: `"mfcc"`, `"mfcc_delta"`, `"mfcc_delta2"`,
+            `"log_mel"` and `"spectral_shape"` (14 numbers, see [`acoustics.spectral_shape`]). Of the waveform, over
+            `n_fft` samples: `"rms"`, `"amplitude_envelope"` (the largest absolute sample) and
+            `"zero_crossing_rate"`. Of the spectrum: `"spectral_centroid"`, `"spectral_bandwidth"`,
             `"spectral_rolloff"`, `"spectral_flatness"`, `"spectral_contrast"` (7 bands) and `"chroma"` (12 pitch
             classes). `"f0"` is the pitch in Hz, 0 in unvoiced frames, and how voiced a frame is, from 0 to 1.
         sampling_rate (`int`, defaults to 16000):
@@ -95,6 +100,8 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             raise ValueError(f"db_reference must be one of {', '.join(DB_REFERENCES)}; got {db_reference!r}.")
         if n_mfcc > n_mels:
             raise ValueError(f"n_mfcc ({n_mfcc}) cannot exceed n_mels ({n_mels}).")
+        if "spectral_shape" in feature_names and n_mels < CONTRAST_GROUPS:
+            raise ValueError(f"spectral_shape needs at least {CONTRAST_GROUPS} mel bands, got n_mels={n_mels}.")
         if win_length > n_fft:
             raise ValueError(f"win_length ({win_length}) cannot exceed n_fft ({n_fft}).")
         if trim_db is not None and trim_db <= 0:
@@ -193,7 +200,12 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
     def _size_of(self, name: str) -> int:
         if name in FRAME_FEATURES:
             return FRAME_FEATURES[name][0]
-        return self.n_mels if name == "log_mel" else self.n_mfcc
+        return {"log_mel": self.n_mels, "spectral_shape": SPECTRAL_SHAPE_SIZE}.get(name, self.n_mfcc)
+
+    @property
+    def band_centres(self) -> torch.Tensor:
+        """Centre of each mel band in Hz, (n_mels,)."""
+        return band_centres(self.sampling_rate, self.n_fft, self.n_mels, self.fmin, self.fmax)
 
     def analyse(self, waveforms: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """What is computed of the waveforms, (batch, frames, analysis_size), and the frames of each item, (batch,).
@@ -254,6 +266,8 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
                 return delta(mfcc, lengths, order=2)
             case "log_mel":
                 return log_mel
+            case "spectral_shape":
+                return spectral_shape(log_mel, self.band_centres)
         values = analysis[..., self.analysis_columns(name)]
         if name in LEVEL_FEATURES and self.db_reference == "peak":
             peak = item_peak(values, None if lengths is None else length_mask(lengths, values.shape[1]))

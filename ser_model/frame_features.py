@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from transformers.audio_utils import chroma_filter_bank
 
-from .acoustics import power_to_db
+from .acoustics import F0_SIZE, ROLLOFF_SHARE, power_to_db
 
 
 CROSSING_THRESHOLD = 1e-10  # samples between it and its negative have no sign
-ROLLOFF_SHARE = 0.85
 FLATNESS_FLOOR = 1e-10  # lowest power
 CONTRAST_EDGES = (0.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0)  # Hz; the last band ends with the spectrum
 CONTRAST_SHARE = 0.02  # share of a band's bins that are its peak, and its valley
@@ -178,7 +177,27 @@ def chroma_filters(sampling_rate: int, n_fft: int) -> torch.Tensor:
     return torch.from_numpy(chroma_filter_bank(n_fft, CHROMA_BINS, sampling_rate)).float().T.contiguous()
 
 
-def f0(sound: Sound) -> torch.Tensor:
+def fourier_lag_products(frames: torch.Tensor, window: int, longest: int) -> torch.Tensor:
+    """Sum of the products of each frame's first `window` samples with those `lag` samples later, by Fourier transform.
+
+    Args:
+        frames: (batch, frames, window + longest).
+        window: samples.
+        longest: lag in samples.
+
+    Returns:
+        For lags 0 to `longest`, (batch, frames, longest + 1).
+    """
+    transform_size = 1 << (frames.shape[-1] - 1).bit_length()  # others take up to 40 times as long
+    # No lagged product wraps around, because the window ends `longest` samples before the frame.
+    spectra = torch.fft.rfft(frames[..., :window], transform_size).conj() * torch.fft.rfft(frames, transform_size)
+    return torch.fft.irfft(spectra, transform_size)[..., : longest + 1]
+
+
+LagProducts = Callable[[torch.Tensor, int, int], torch.Tensor]  # as fourier_lag_products
+
+
+def f0(sound: Sound, lag_products: LagProducts = fourier_lag_products) -> torch.Tensor:
     """Pitch in Hz, 0 in unvoiced frames, and voicing between 0 and 1; YIN (de Cheveigne and Kawahara 2002).
 
     Each frame compares a window of 40 ms with itself one period later, for all periods of 60 to 600 Hz, by the
@@ -187,11 +206,11 @@ def f0(sound: Sound) -> torch.Tensor:
     Voicing is 1 less the difference there; frames below 0.6 are unvoiced.
     """
     shortest, longest = (int(sound.sampling_rate / F0_RANGE[1]), -int(-sound.sampling_rate // F0_RANGE[0]))
-    differences = normalised_differences(sound, longest)[..., shortest - 1 :]
+    differences = normalised_differences(sound, longest, lag_products)[..., shortest - 1 :]
     # Both neighbours are needed to tell a trough and to find its lowest point, so the outermost lags are none.
     left, middle, right = differences[..., :-2], differences[..., 1:-1], differences[..., 2:]
     deep = middle <= middle.amin(-1, keepdim=True) + F0_MARGIN
-    position = (deep & (middle <= left) & (middle <= right)).byte().argmax(-1, keepdim=True)
+    position = (deep & (middle <= left) & (middle <= right)).int().argmax(-1, keepdim=True)
     left, middle, right = (values.gather(-1, position) for values in (left, middle, right))
     curvature = left - 2 * middle + right
     shift = torch.where(curvature > 0, (left - right) / (2 * curvature.clamp(min=SMALLEST_NORMAL)), 0.0)
@@ -200,7 +219,7 @@ def f0(sound: Sound) -> torch.Tensor:
     return torch.cat([torch.where(voicing > 1 - F0_UNVOICED, pitch, 0.0), voicing], -1)
 
 
-def normalised_differences(sound: Sound, longest: int) -> torch.Tensor:
+def normalised_differences(sound: Sound, longest: int, lag_products: LagProducts) -> torch.Tensor:
     """Cumulative mean normalised difference of lags 1 to `longest`, (batch, frames, longest); 1 in silence.
 
     The window stands at the beginning of its frame and the longest lag behind it; frames are centred as the others.
@@ -210,10 +229,7 @@ def normalised_differences(sound: Sound, longest: int) -> torch.Tensor:
     length = (sound.power.shape[1] - 1) * sound.hop_length + size
     padded = torch.nn.functional.pad(sound.waveforms, (size // 2, length))[:, :length]
     frames = padded.unfold(-1, size, sound.hop_length)
-    transform_size = 1 << (size - 1).bit_length()  # transforms of other lengths take up to 40 times as long
-    # No lagged product wraps around, because the window ends `longest` samples before the frame.
-    spectra = torch.fft.rfft(frames[..., :window], transform_size).conj() * torch.fft.rfft(frames, transform_size)
-    products = torch.fft.irfft(spectra, transform_size)[..., : longest + 1]
+    products = lag_products(frames, window, longest)
     energies = moving_energy(padded, window).unfold(-1, longest + 1, sound.hop_length)
     differences = (energies[..., :1] + energies - 2 * products)[..., 1:].clamp(min=0)
     means = differences.cumsum(-1) / torch.arange(1, longest + 1)
@@ -237,7 +253,7 @@ FRAME_FEATURES: dict[str, tuple[int, Callable[[Sound], torch.Tensor]]] = {
     "spectral_flatness": (1, spectral_flatness),
     "spectral_contrast": (len(CONTRAST_EDGES), spectral_contrast),
     "chroma": (CHROMA_BINS, chroma),
-    "f0": (2, f0),
+    "f0": (F0_SIZE, f0),
 }
 
 

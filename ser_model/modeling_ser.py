@@ -9,6 +9,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput, SequenceClassifierOutput
 
 from .configuration_ser import SERConfig
+from .functionals import Functionals
 from .network_ser import SERClassifier, SEREncoder
 
 
@@ -18,7 +19,7 @@ class SERModelOutput(ModelOutput):
 
     Args:
         last_hidden_state: output of the last LSTM layer, (batch, frames, units).
-        pooler_output: the utterance, (batch, pooled units).
+        pooler_output: the utterance, (batch, pooled units): LSTM states pooled, then functionals if any.
         hidden_states: output of each convolution and LSTM layer, with `output_hidden_states=True`.
         attentions: one tensor (batch, heads, frames), with `output_attentions=True` and attention pooling.
     """
@@ -27,6 +28,21 @@ class SERModelOutput(ModelOutput):
     pooler_output: torch.FloatTensor | None = None
     hidden_states: tuple[torch.FloatTensor, ...] | None = None
     attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+@dataclass
+class SERClassifierOutput(SequenceClassifierOutput):
+    """Output of [`SERForAudioClassification`].
+
+    Args:
+        loss: of `labels`.
+        logits: (batch, labels), divided by the temperature.
+        hidden_states, attentions: as in [`SERModelOutput`].
+        part_logits: of the LSTM and of the functionals' two layers, (parts, batch, labels), while training; each part
+            is to learn by itself.
+    """
+
+    part_logits: torch.FloatTensor | None = None
 
 
 class SERPreTrainedModel(PreTrainedModel):
@@ -49,6 +65,9 @@ class SERPreTrainedModel(PreTrainedModel):
         elif isinstance(module, SEREncoder):
             init.zeros_(module.feature_mean)
             init.ones_(module.feature_std)
+        elif isinstance(module, Functionals):
+            init.zeros_(module.mean)
+            init.ones_(module.std)
 
     def _init_lstm(self, lstm: nn.LSTM) -> None:
         """Xavier input weights, orthogonal recurrent weights and a forget-gate bias of 1 (Jozefowicz et al. 2015)."""
@@ -75,6 +94,11 @@ class SERModel(SERPreTrainedModel):
         """Set the normalisation, (feature_size,) each, measured on training speakers; it is saved with the weights."""
         self.encoder.feature_mean.copy_(mean)
         self.encoder.feature_std.copy_(std)
+
+    def set_functional_statistics(self, mean: torch.Tensor, std: torch.Tensor) -> None:
+        """The same for the functionals, (functionals,) each."""
+        self.encoder.functionals.mean.copy_(mean)
+        self.encoder.functionals.std.copy_(std)
 
     def forward(
         self,
@@ -107,7 +131,7 @@ class SERForAudioClassification(SERPreTrainedModel):
     def __init__(self, config: SERConfig):
         super().__init__(config)
         self.ser = SERModel(config)
-        self.classifier = SERClassifier(config, self.ser.encoder.pooling.output_size)
+        self.classifier = SERClassifier(config, self.ser.encoder)
         self.post_init()
 
     def forward(
@@ -118,7 +142,7 @@ class SERForAudioClassification(SERPreTrainedModel):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
         **kwargs,
-    ) -> SequenceClassifierOutput:
+    ) -> SERClassifierOutput:
         """
         Args:
             input_features: (batch, frames, feature_size), from [`SERFeatureExtractor`].
@@ -128,7 +152,8 @@ class SERForAudioClassification(SERPreTrainedModel):
             output_attentions: return the weights of the attention pooling.
 
         Returns:
-            `logits` (batch, labels) are divided by the configuration's temperature: their softmax is calibrated.
+            `logits` (batch, labels) are divided by the configuration's temperature: their softmax is calibrated. The
+            `loss` is that of the logits; while training, the mean of the losses of all parts.
         """
         encoded = self.ser(
             input_features,
@@ -136,12 +161,18 @@ class SERForAudioClassification(SERPreTrainedModel):
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
         )
-        logits = self.classifier(encoded.pooler_output)
+        parts = self.classifier.part_logits(encoded.pooler_output)
+        logits = parts.mean(0)
         loss = None
         if labels is not None:
-            loss = self.loss_function(labels, logits, self.config, **kwargs)
-        return SequenceClassifierOutput(
-            loss=loss, logits=logits, hidden_states=encoded.hidden_states, attentions=encoded.attentions
+            judged = parts if self.training else logits[None]
+            loss = torch.stack([self.loss_function(labels, part, self.config, **kwargs) for part in judged]).mean()
+        return SERClassifierOutput(
+            loss=loss,
+            logits=logits,
+            hidden_states=encoded.hidden_states,
+            attentions=encoded.attentions,
+            part_logits=parts if self.training else None,
         )
 
 

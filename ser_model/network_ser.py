@@ -1,4 +1,4 @@
-"""The network in plain torch: convolutions > LSTM > pooling over time > dense > logits.
+"""The network in plain torch: convolutions > LSTM > pooling over time > dense > logits, and functionals > logits.
 
 `modeling_ser` wraps it for transformers; the recogniser runs it as it is, because importing transformers' modelling
 code takes longer than everything else that a prediction does.
@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from .configuration_ser import SERConfig
+from .functionals import Functionals
 
 
 class EncoderOutput(NamedTuple):
     """What the encoder hands on. `frames` are counted after the convolutions' strides.
 
     last_hidden_state: (batch, frames, units).
-    pooled: the utterance, (batch, pooled units).
+    pooled: the utterance, (batch, pooled units): its LSTM states pooled, then its functionals if any.
     attentions: weight of each frame, (batch, heads, frames), or None without attention.
     hidden_states: the output of each convolution and LSTM layer.
     """
@@ -129,7 +130,8 @@ class SEREncoder(nn.Module):
         super().__init__()
         self.register_buffer("feature_mean", torch.zeros(config.feature_size))
         self.register_buffer("feature_std", torch.ones(config.feature_size))
-        size = config.feature_size
+        self.functionals = Functionals(config.functional_mfcc) if config.functionals else None
+        self.sequence_features = size = config.sequence_features
         self.convolutions = nn.ModuleList()
         for channels, kernel_size, stride in zip(
             config.conv_channels, config.conv_kernel_sizes, config.conv_strides, strict=True
@@ -142,14 +144,17 @@ class SEREncoder(nn.Module):
             self.lstm_layers.append(layer)
             size = layer.output_size
         self.pooling = Pooling(config, size)
+        self.output_size = self.pooling.output_size + (0 if self.functionals is None else self.functionals.size)
 
     def forward(self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> EncoderOutput:
         """Encode features (batch, frames, feature_size); `attention_mask` (batch, frames) is 1 at valid frames."""
         if attention_mask is None:
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
         mask = attention_mask.bool()
-        hidden_states = (input_features - self.feature_mean) / self.feature_std * mask[..., None]
+        normalised = (input_features - self.feature_mean) / self.feature_std * mask[..., None]
+        hidden_states = normalised[..., : self.sequence_features]
         collected = []
+        beside = [] if self.functionals is None else [self.functionals(input_features, mask)]
         for convolution in self.convolutions:
             hidden_states, mask = convolution(hidden_states, mask)
             collected.append(hidden_states)
@@ -157,26 +162,61 @@ class SEREncoder(nn.Module):
             hidden_states = layer(hidden_states, mask)
             collected.append(hidden_states)
         pooled, attentions = self.pooling(hidden_states, mask)
-        return EncoderOutput(hidden_states, pooled, attentions, tuple(collected))
+        utterance = torch.cat([pooled, *beside], -1)
+        return EncoderOutput(hidden_states, utterance, attentions, tuple(collected))
 
 
-class SERClassifier(nn.Module):
-    """Dense ReLU layers > logits, divided by the temperature; (batch, pooled units) -> (batch, labels)."""
+class FunctionalClassifier(nn.Module):
+    """Logits (batch, labels) of functionals (batch, functionals), twice: by a linear layer, and by a dense ReLU layer.
+
+    The linear one generalises from a few voices, the dense one gains by many; see train/EXPERIMENTS.md.
+    """
 
     def __init__(self, config: SERConfig, input_size: int):
         super().__init__()
+        self.dropout = nn.Dropout(config.functional_dropout)
+        self.linear = nn.Linear(input_size, config.num_labels)
+        self.dense = nn.Linear(input_size, config.functional_dense_size)
+        self.layer_norm = nn.LayerNorm(config.functional_dense_size)
+        self.output = nn.Linear(config.functional_dense_size, config.num_labels)
+
+    def forward(self, functionals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = nn.functional.relu(self.layer_norm(self.dense(self.dropout(functionals))))
+        return self.linear(self.dropout(functionals)), self.output(self.dropout(hidden))
+
+
+class SERClassifier(nn.Module):
+    """Logits (batch, labels) of utterances (batch, pooled units), as the encoder gives them.
+
+    Pooled LSTM states > dense ReLU layers > logits, and where there are functionals > logits of these. Their mean is
+    divided by the temperature.
+    """
+
+    def __init__(self, config: SERConfig, encoder: SEREncoder):
+        super().__init__()
+        self.sequence_size = input_size = encoder.pooling.output_size
         self.dense_layers = nn.ModuleList()
         for units in config.dense_sizes:
             self.dense_layers.append(nn.Linear(input_size, units))
             input_size = units
         self.dropout = nn.Dropout(config.dense_dropout)
         self.output = nn.Linear(input_size, config.num_labels)
+        functionals = encoder.functionals
+        self.functional = None if functionals is None else FunctionalClassifier(config, functionals.size)
         self.temperature = config.temperature
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        return self.part_logits(pooled).mean(0)
+
+    def part_logits(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Logits of each part, (parts, batch, labels): of the LSTM, and of the functionals' linear and dense layer."""
+        hidden = pooled[:, : self.sequence_size]
         for dense in self.dense_layers:
-            pooled = self.dropout(nn.functional.relu(dense(pooled)))
-        return self.output(pooled) / self.temperature
+            hidden = self.dropout(nn.functional.relu(dense(hidden)))
+        parts = [self.output(hidden)]
+        if self.functional is not None:
+            parts += self.functional(pooled[:, self.sequence_size :])
+        return torch.stack(parts) / self.temperature
 
 
 class SERNetwork(nn.Module):
@@ -185,7 +225,7 @@ class SERNetwork(nn.Module):
     def __init__(self, config: SERConfig):
         super().__init__()
         self.encoder = SEREncoder(config)
-        self.classifier = SERClassifier(config, self.encoder.pooling.output_size)
+        self.classifier = SERClassifier(config, self.encoder)
 
     def forward(
         self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None

@@ -1,6 +1,6 @@
 """Writes a checkpoint as one ONNX file, from the waveform to the probabilities, features included.
 
-waveforms, lengths > trimming > folded Fourier transform > SERFeatureExtractor.compose > SERNetwork > softmax
+waveforms, lengths > trimming > folded Fourier transform, pitch > SERFeatureExtractor.compose > SERNetwork > softmax
 
 Needs onnx and onnxscript; a prediction from the file needs neither (see onnx_backend.py).
 """
@@ -23,6 +23,7 @@ from torch import nn
 
 from .acoustics import FLOOR_DB, hann_window, length_mask, mel_filters, power_to_db
 from .feature_extraction_ser import SERFeatureExtractor
+from .frame_features import Sound, f0
 from .network_ser import MaskedLSTM, SERNetwork
 from .onnx_backend import INPUTS, LABELS_KEY, OUTPUT, RATE_KEY
 from .torch_backend import TorchBackend
@@ -43,10 +44,10 @@ class WaveformNetwork(nn.Module):
 
     def __init__(self, extractor: SERFeatureExtractor, network: SERNetwork):
         super().__init__()
-        if extractor.frame_feature_names:
+        if others := [name for name in extractor.frame_feature_names if name != "f0"]:
             raise ValueError(
-                f"The checkpoint's features {', '.join(extractor.frame_feature_names)} cannot be exported: only those "
-                "made of the mel spectrogram can (mfcc, mfcc_delta, mfcc_delta2, log_mel). Train without the others."
+                f"The checkpoint's features {', '.join(others)} cannot be exported: only f0 and those made of the mel "
+                "spectrogram can (mfcc, mfcc_delta, mfcc_delta2, log_mel, spectral_shape). Train without the others."
             )
         self.extractor = extractor
         self.network = network
@@ -60,8 +61,12 @@ class WaveformNetwork(nn.Module):
         filters = mel_filters(
             extractor.sampling_rate, extractor.n_fft, extractor.n_mels, extractor.fmin, extractor.fmax
         )
-        log_mel = power_to_db(folded_power_spectrogram(waveforms, extractor) @ filters)
-        inputs = extractor.compose_batch(log_mel, 1 + lengths // extractor.hop_length)
+        power = folded_power_spectrogram(waveforms, extractor)
+        analysis = power_to_db(power @ filters)
+        if extractor.frame_feature_names:
+            sound = Sound(waveforms, power, extractor.sampling_rate, extractor.n_fft, extractor.hop_length)
+            analysis = torch.cat([analysis, f0(sound, matrix_lag_products)], -1)
+        inputs = extractor.compose_batch(analysis, 1 + lengths // extractor.hop_length)
         logits, _ = self.network(inputs["input_features"], inputs["attention_mask"])
         return logits.softmax(-1)
 
@@ -146,6 +151,27 @@ def fourier_matrices(n_fft: int, win_length: int) -> tuple[torch.Tensor, torch.T
     window = hann_window(win_length, win_length)[win_length - half :]
     window = torch.where(twice_offsets == 0, window / 2, window)  # the middle sample is its own counterpart
     return angles.cos() * window[:, None], angles.sin() * window[:, None]
+
+
+def matrix_lag_products(frames: torch.Tensor, window: int, longest: int) -> torch.Tensor:
+    """`frame_features.fourier_lag_products` by products with cosines and sines, made when the graph is loaded."""
+    size = frames.shape[-1]
+    cosines, sines = plain_fourier_matrices(size)
+    first = frames[..., :window]
+    first_real, first_imaginary = first @ cosines[:window], first @ sines[:window]
+    real, imaginary = frames @ cosines, frames @ sines
+    weights = torch.full((1 + size // 2,), 2 / size)  # every bin but the first and, of an even size, the last is two
+    weights = torch.where(torch.arange(len(weights)) * 2 % size == 0, weights / 2, weights)
+    in_phase = (first_real * real + first_imaginary * imaginary) * weights
+    across = (first_real * imaginary - first_imaginary * real) * weights
+    return in_phase @ cosines[: longest + 1].T + across @ sines[: longest + 1].T
+
+
+def plain_fourier_matrices(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines of all samples and bins, float32 (size, 1 + size // 2) each."""
+    turns = (torch.arange(size)[:, None] * torch.arange(1 + size // 2)) % size  # exact, as in fourier_matrices
+    angles = turns * (2 * math.pi / size)
+    return angles.cos(), angles.sin()
 
 
 def export_onnx(folder: Path, output: str | os.PathLike, *, int8: bool = False) -> None:

@@ -11,8 +11,8 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from transformers import BatchFeature
 
-from ser_model.acoustics import mel_filters
 from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
+from ser_model.functionals import functionals
 from train.augmentation import Augmentation
 from train.feature_cache import clip_analyses
 from train.mixup import mix_up
@@ -110,7 +110,7 @@ class BatchBuilder:
         self.extra_columns = list(extra_columns)
         self.seed = seed
         self.epoch = epoch
-        self.band_frequencies = band_centres(extractor)
+        self.band_frequencies = extractor.band_centres
         levels = [name for name in LEVEL_FEATURES if name in extractor.frame_feature_names]
         self.level_columns = [extractor.analysis_columns(name).start for name in levels]
 
@@ -144,29 +144,37 @@ class BatchBuilder:
         return torch.from_numpy(np.array(values, dtype=np.float32)).view(-1, self.extractor.analysis_size)
 
 
-def band_centres(extractor: SERFeatureExtractor) -> torch.Tensor:
-    """Centre of each mel band in Hz, (n_mels,): the mean frequency of its filter."""
-    filters = mel_filters(extractor.sampling_rate, extractor.n_fft, extractor.n_mels, extractor.fmin, extractor.fmax)
-    frequencies = torch.linspace(0, extractor.sampling_rate / 2, len(filters))
-    return (frequencies @ filters) / filters.sum(0).clamp(min=1e-12)
-
-
-def feature_statistics(dataset: Dataset, extractor: SERFeatureExtractor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of each feature over the frames of (a fixed sample of) the training clips."""
+def sample_rows(dataset: Dataset) -> UtteranceRows:
+    """A fixed sample of the training clips, evenly drawn, which statistics are measured on."""
     step = max(1, len(dataset) // STATISTICS_CLIPS)
-    return statistics_of_rows(UtteranceRows(dataset.select(range(0, len(dataset), step))), extractor)
+    return UtteranceRows(dataset.select(range(0, len(dataset), step)))
 
 
-def statistics_of_rows(
-    rows: Iterable[Mapping[str, Any]], extractor: SERFeatureExtractor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same over all frames of some rows with `log_mel` and `label`."""
+def unchanged_batches(rows: Iterable[Mapping[str, Any]], extractor: SERFeatureExtractor) -> Iterator[BatchFeature]:
+    """Batches of rows with `log_mel` and `label`, without augmentation."""
     builder, rows = BatchBuilder(extractor), iter(rows)
-    total, squares, frames = 0.0, 0.0, 0
     while chunk := list(itertools.islice(rows, READ_AT_ONCE)):
-        batch = builder(chunk)
-        valid = batch["input_features"][batch["attention_mask"].bool()].double()
-        total, squares, frames = total + valid.sum(0), squares + valid.square().sum(0), frames + len(valid)
-    mean = total / frames
-    deviation = (squares / frames - mean.square()).clamp(min=1e-8).sqrt()
+        yield builder(chunk)
+
+
+def feature_statistics(batches: Iterable[BatchFeature]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each feature over the frames of all batches."""
+    return mean_and_deviation(batch["input_features"][batch["attention_mask"].bool()] for batch in batches)
+
+
+def functional_statistics(batches: Iterable[BatchFeature], functional_mfcc: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each functional over the clips of all batches."""
+    return mean_and_deviation(
+        functionals(batch["input_features"], batch["attention_mask"].bool(), functional_mfcc) for batch in batches
+    )
+
+
+def mean_and_deviation(parts: Iterable[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each column, (columns,), over the rows of all parts, (rows, columns) each."""
+    total, squares, count = 0.0, 0.0, 0
+    for part in parts:
+        values = part.double()
+        total, squares, count = total + values.sum(0), squares + values.square().sum(0), count + len(values)
+    mean = total / count
+    deviation = (squares / count - mean.square()).clamp(min=1e-8).sqrt()
     return mean.float(), deviation.float()

@@ -88,7 +88,7 @@ def pooled_states(
     model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, *, batch_size: int = 64
 ) -> np.ndarray:
     """What the encoder makes of each utterance, float32 (utterances, pooled units); arguments as in `predict`."""
-    states = np.zeros((len(dataset), model.ser.encoder.pooling.output_size), dtype=np.float32)
+    states = np.zeros((len(dataset), model.ser.encoder.output_size), dtype=np.float32)
     for indices, pooled in pooled_batches(model, extractor, dataset, batch_size):
         states[indices] = pooled.cpu().numpy()
     return states

@@ -35,7 +35,9 @@ from train.dataset import (
     UtteranceRows,
     analysed,
     feature_statistics,
-    statistics_of_rows,
+    functional_statistics,
+    sample_rows,
+    unchanged_batches,
 )
 from train.evaluation import fit_temperature
 from train.figures import save_learning_curves
@@ -100,9 +102,11 @@ class SERTrainer(Trainer):
     def compute_loss(
         self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **kwargs
     ) -> Any:
-        """Cross-entropy over the labels that each utterance's corpus has."""
+        """Cross-entropy over the labels that each utterance's corpus has; in training that of each part by itself."""
         outputs = model(inputs["input_features"], inputs["attention_mask"])
-        loss = batch_loss(outputs.logits, inputs, self.args.label_smoothing_factor if model.training else 0.0)
+        judged = outputs.part_logits if model.training else outputs.logits[None]
+        smoothing = self.args.label_smoothing_factor if model.training else 0.0
+        loss = torch.stack([batch_loss(logits, inputs, smoothing) for logits in judged]).mean()
         return (loss, outputs) if return_outputs else loss
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
@@ -222,7 +226,7 @@ def fit(
         last_checkpoint = prepare_folder(output / TRAINER_FOLDER, recipe, seed, resume)
     set_seed(seed)
     model = SERForAudioClassification(recipe.config())
-    model.ser.set_feature_statistics(*training_statistics(train, extractor))
+    set_statistics(model, train, extractor)
     trainer = build_trainer(recipe, model, extractor, train, validation, arguments)
     if last_checkpoint and had_stopped(last_checkpoint, recipe.early_stopping_patience):
         restore_best(trainer, last_checkpoint)
@@ -245,11 +249,13 @@ def analysed_or_stream(
     return train if isinstance(train, Stream) else analysed(train, extractor, num_proc=num_proc)
 
 
-def training_statistics(train: Dataset | Stream, extractor: SERFeatureExtractor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of each feature in training; of a stream those of the first clips."""
-    if isinstance(train, Stream):
-        return statistics_of_rows(itertools.islice(train.unchanged(), STATISTICS_CLIPS), extractor)
-    return feature_statistics(train, extractor)
+def set_statistics(model: SERForAudioClassification, train: Dataset | Stream, extractor: SERFeatureExtractor) -> None:
+    """Normalise the model's features, and functionals if any, by the training clips; of a stream the first ones."""
+    rows = itertools.islice(train.unchanged(), STATISTICS_CLIPS) if isinstance(train, Stream) else sample_rows(train)
+    batches = list(unchanged_batches(rows, extractor))
+    model.ser.set_feature_statistics(*feature_statistics(batches))
+    if model.config.functionals:
+        model.ser.set_functional_statistics(*functional_statistics(batches, model.config.functional_mfcc))
 
 
 def speakers_of(part: Dataset | Stream) -> frozenset[str]:

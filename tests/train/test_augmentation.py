@@ -10,7 +10,7 @@ from transformers import BatchFeature
 from ser_model import SERFeatureExtractor
 from tests.generated_sound import speech_like
 from train.augmentation import Augmentation
-from train.dataset import BatchBuilder, band_centres
+from train.dataset import BatchBuilder
 from train.loss import batch_loss, masked_cross_entropy
 from train.mixup import mix_up
 from train.noises import music
@@ -18,7 +18,7 @@ from train.randomness import Epoch
 
 
 EXTRACTOR = SERFeatureExtractor(feature_names=["mfcc", "rms", "amplitude_envelope", "f0"])
-BANDS = band_centres(EXTRACTOR)
+BANDS = EXTRACTOR.band_centres
 LEVELS = (64, 65)
 
 

@@ -1,0 +1,172 @@
+"""Functionals of an utterance: what the frames' features do over time, as one vector for a linear layer to read.
+
+Moments, trends, autocorrelations and, above all, which features move together and which follow one another: the
+correlations of all pairs, at once and 60 ms later (channel-delay correlations, Williamson et al. 2013). Classical
+features of emotion (Eyben et al. 2016) are functionals, too; those of pairs are worth as much again, see
+train/EXPERIMENTS.md. All of it is differentiable torch, in batches: padding changes nothing, and it is exported.
+"""
+
+import torch
+from torch import nn
+
+from .acoustics import F0_SIZE, SPECTRAL_SHAPE_SIZE, VOICING_FLOOR
+
+
+PITCH_REFERENCE = 180.0  # Hz, between men's voices and women's; pitch is in octaves from here
+LARGEST_PITCH_STEP = 0.2  # octaves from frame to frame; what is larger is an error of the pitch
+AUTOCORRELATION_LAGS = (3, 12, 25)  # frames
+PAIR_LAG = 6  # frames
+VARIANCE_FLOOR = 1e-4  # dB, kHz and octaves squared: what moves less does not move
+STEPS, VOICED_STEPS = 6, 8  # numbers of each track's steps, and of pitch and rhythm
+LARGEST = 5.0  # standard deviations
+
+
+def functional_size(tracks: int) -> int:
+    """How many functionals [`functionals`] gives of so many tracks."""
+    moments = 6
+    pairs = tracks * (tracks - 1) // 2 + tracks * tracks
+    return (moments + STEPS + len(AUTOCORRELATION_LAGS)) * tracks + pairs + 2 * moments + VOICED_STEPS
+
+
+def track_count(functional_mfcc: int) -> int:
+    """Tracks that [`functionals`] follows: so many MFCC, the spectral shape, voicing and pitch."""
+    return functional_mfcc + SPECTRAL_SHAPE_SIZE + F0_SIZE
+
+
+def functionals(input_features: torch.Tensor, mask: torch.Tensor, functional_mfcc: int) -> torch.Tensor:
+    """
+    Functionals of each utterance.
+
+    Args:
+        input_features: (batch, frames, features), not normalised: MFCC, then `spectral_shape` and `f0`.
+        mask: boolean (batch, frames), True at valid frames.
+        functional_mfcc: how many of the MFCC are followed.
+
+    Returns:
+        (batch, functional_size(track_count(functional_mfcc))).
+    """
+    # Room behind the end for the largest lag, so that a clip of a single frame has all functionals as well.
+    input_features = nn.functional.pad(input_features, (0, 0, 0, max(AUTOCORRELATION_LAGS) + 1))
+    mask = nn.functional.pad(mask, (0, max(AUTOCORRELATION_LAGS) + 1))
+    shape_and_f0 = input_features[..., -(SPECTRAL_SHAPE_SIZE + F0_SIZE) :]
+    shape, pitch, voicing = shape_and_f0.split([SPECTRAL_SHAPE_SIZE, 1, 1], -1)
+    voiced = (pitch > 0) & mask[..., None]
+    octaves = (pitch.clamp(min=1.0) / PITCH_REFERENCE).log2() * voiced
+    tracks = smoothed(torch.cat([input_features[..., :functional_mfcc], shape, voicing, octaves], -1), mask)
+    valid = mask[..., None].to(tracks.dtype)
+    steps, step_valid = (tracks[:, 1:] - tracks[:, :-1]) * valid[:, 1:], valid[:, 1:]
+    moments, deviations = moments_over_time(tracks, valid)
+    step_moments, _ = moments_over_time(steps, step_valid)
+    harmonicity = (voicing.clamp(min=VOICING_FLOOR) / (1 - voicing + VOICING_FLOOR)).log()
+    voiced_moments, _ = moments_over_time(torch.cat([octaves, harmonicity], -1), voiced.to(tracks.dtype))
+    columns = [
+        *moments,
+        *step_moments[1:],
+        mean_over_time(steps.abs(), step_valid),
+        *(mean_over_time(deviations[:, lag:] * deviations[:, :-lag], valid[:, lag:]) for lag in AUTOCORRELATION_LAGS),
+        pair_correlations(deviations, valid),
+        delayed_correlations(deviations, valid),
+        *voiced_moments,
+        pitch_and_rhythm(octaves, voiced, shape[..., 0], mask),
+    ]
+    return torch.cat(columns, -1)
+
+
+def smoothed(tracks: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean of each valid frame and its valid neighbours, (batch, frames, tracks); zero behind the end."""
+    valid = mask[..., None].to(tracks.dtype)
+    padded, counted = nn.functional.pad(tracks * valid, (0, 0, 1, 1)), nn.functional.pad(valid, (0, 0, 1, 1))
+    sums = padded[:, 2:] + padded[:, 1:-1] + padded[:, :-2]
+    return sums / (counted[:, 2:] + counted[:, 1:-1] + counted[:, :-2]).clamp(min=1) * valid
+
+
+def mean_over_time(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Mean over valid frames, (batch, columns), of (batch, frames, columns); 0 without any."""
+    return (values * valid).sum(1) / valid.sum(1).clamp(min=1)
+
+
+def moments_over_time(values: torch.Tensor, valid: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """
+    How values are distributed and where they go.
+
+    Args:
+        values: (batch, frames, columns).
+        valid: 1 at the frames that count, (batch, frames, 1).
+
+    Returns:
+        Mean, standard deviation, skewness, kurtosis, slope and curvature, (batch, columns) each; and the values as
+        deviations from their mean in standard deviations, 0 where a frame does not count.
+    """
+    mean = mean_over_time(values, valid)
+    centred = (values - mean[:, None]) * valid
+    deviation = (mean_over_time(centred.square(), valid) + VARIANCE_FLOOR).sqrt()
+    deviations = centred / deviation[:, None]
+    times = torch.arange(values.shape[1], device=values.device, dtype=values.dtype)[None, :, None]
+    times = times - mean_over_time(times, valid)[:, None]
+    times = times / mean_over_time(times.square(), valid).clamp(min=1.0).sqrt()[:, None]
+    squares = deviations.square()
+    higher = (squares * deviations, squares.square(), deviations * times, deviations * (times.square() - 1))
+    return [mean, deviation, *(mean_over_time(product, valid) for product in higher)], deviations
+
+
+def pair_correlations(deviations: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Correlation of each track with each later one, (batch, pairs)."""
+    matrices = deviations.transpose(1, 2) @ deviations / valid.sum(1)[..., None].clamp(min=1)
+    tracks = deviations.shape[-1]
+    first, second = torch.triu_indices(tracks, tracks, 1, device=deviations.device)
+    return matrices.flatten(1).index_select(1, first * tracks + second)
+
+
+def delayed_correlations(deviations: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Correlation of each track with each one PAIR_LAG frames later, (batch, tracks * tracks)."""
+    earlier, later = deviations[:, :-PAIR_LAG], deviations[:, PAIR_LAG:]
+    return (earlier.transpose(1, 2) @ later / valid[:, PAIR_LAG:].sum(1)[..., None].clamp(min=1)).flatten(1)
+
+
+def pitch_and_rhythm(
+    octaves: torch.Tensor, voiced: torch.Tensor, level: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """
+    How unsteady the voice is, and how it alternates with pauses.
+
+    Args:
+        octaves: pitch, (batch, frames, 1).
+        voiced: boolean (batch, frames, 1).
+        level: in dB, (batch, frames).
+        mask: boolean (batch, frames).
+
+    Returns:
+        (batch, VOICED_STEPS): mean and deviation of the steps of pitch within voiced stretches (as jitter), mean step
+        of the level there (as shimmer), share of voiced frames, voiced stretches in a second, frames in a stretch,
+        length in seconds and its logarithm.
+    """
+    within = (voiced[:, 1:] & voiced[:, :-1]).to(octaves.dtype)
+    steps = (octaves[:, 1:] - octaves[:, :-1]).abs().clamp(max=LARGEST_PITCH_STEP)
+    jitter = mean_over_time(steps, within)
+    jitter_deviation = (mean_over_time((steps - jitter[:, None]).square(), within) + 1e-8).sqrt()
+    shimmer = mean_over_time((level[:, 1:] - level[:, :-1]).abs()[..., None], within)
+    frames = mask.sum(1, keepdim=True).to(octaves.dtype)
+    voiced_frames = voiced.sum(1).to(octaves.dtype)
+    stretches = (voiced[:, 1:] & ~voiced[:, :-1]).sum(1).to(octaves.dtype)
+    rhythm = [voiced_frames / frames, 100 * stretches / frames, voiced_frames / stretches.clamp(min=1)]
+    return torch.cat([jitter, jitter_deviation, shimmer, *rhythm, frames / 100, frames.log()], -1)
+
+
+class Functionals(nn.Module):
+    """[`functionals`] in standard deviations from their means in training, which are part of the weights.
+
+    Args:
+        functional_mfcc: how many of the MFCC are followed.
+    """
+
+    def __init__(self, functional_mfcc: int):
+        super().__init__()
+        self.functional_mfcc = functional_mfcc
+        self.size = functional_size(track_count(functional_mfcc))
+        self.register_buffer("mean", torch.zeros(self.size))
+        self.register_buffer("std", torch.ones(self.size))
+
+    def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(batch, size), none further than LARGEST from 0."""
+        values = functionals(input_features, mask, self.functional_mfcc)
+        return ((values - self.mean) / self.std).clamp(-LARGEST, LARGEST)

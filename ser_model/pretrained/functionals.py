@@ -1,0 +1,1 @@
+../functionals.py
