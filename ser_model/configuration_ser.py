@@ -49,9 +49,10 @@ class SERConfig(PreTrainedConfig):
             Dropout behind each dense layer.
         functionals (`bool`, defaults to `False`):
             Whether functionals of the utterance (see `functionals.py`) are read beside the LSTM. The features of a
-            frame are then MFCC, `spectral_shape` and `f0`, in this order; convolutions and LSTM read the MFCC.
+            frame are then MFCC, `spectral_shape` and `f0`, in this order, and the LSTM gets them in standard
+            deviations from their means in the utterance.
         functional_mfcc (`int`, defaults to 13):
-            How many of the MFCC have functionals.
+            How many of the MFCC are read.
         functional_dense_size (`int`, defaults to 128):
             Units of the ReLU layer between the functionals and logits.
         functional_dropout (`float`, defaults to 0.5):
@@ -81,13 +82,6 @@ class SERConfig(PreTrainedConfig):
     functional_dropout: float | int = 0.5
     temperature: float | int = 1.0
 
-    @property
-    def sequence_features(self) -> int:
-        """How many of a frame's features convolutions and LSTM read: the first ones."""
-        if not self.functionals:
-            return self.feature_size
-        return self.feature_size - track_count(0)
-
     def validate_convolutions(self) -> None:
         sizes = {len(self.conv_channels), len(self.conv_kernel_sizes), len(self.conv_strides)}
         if len(sizes) > 1:
@@ -107,7 +101,7 @@ class SERConfig(PreTrainedConfig):
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {self.pooling!r}.")
 
     def validate_functionals(self) -> None:
-        if self.functionals and not 0 < self.functional_mfcc <= self.sequence_features:
+        if self.functionals and not 0 < self.functional_mfcc <= self.feature_size - track_count(0):
             raise ValueError(
                 f"functionals need frames of MFCC, spectral_shape and f0, of which functional_mfcc MFCC are followed: "
                 f"got feature_size={self.feature_size} and functional_mfcc={self.functional_mfcc}, but "

@@ -22,20 +22,22 @@ LARGEST = 5.0  # standard deviations
 
 
 def functional_size(tracks: int) -> int:
-    """How many functionals [`functionals`] gives of so many tracks."""
+    """How many functionals so many tracks have."""
     moments = 6
     pairs = tracks * (tracks - 1) // 2 + tracks * tracks
     return (moments + STEPS + len(AUTOCORRELATION_LAGS)) * tracks + pairs + 2 * moments + VOICED_STEPS
 
 
 def track_count(functional_mfcc: int) -> int:
-    """Tracks that [`functionals`] follows: so many MFCC, the spectral shape, voicing and pitch."""
+    """How many tracks are followed: so many MFCC, the spectral shape, voicing and pitch."""
     return functional_mfcc + SPECTRAL_SHAPE_SIZE + F0_SIZE
 
 
-def functionals(input_features: torch.Tensor, mask: torch.Tensor, functional_mfcc: int) -> torch.Tensor:
+def tracks_and_functionals(
+    input_features: torch.Tensor, mask: torch.Tensor, functional_mfcc: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Functionals of each utterance.
+    What each utterance does over time, frame by frame and as a whole.
 
     Args:
         input_features: (batch, frames, features), not normalised: MFCC, then `spectral_shape` and `f0`.
@@ -43,8 +45,11 @@ def functionals(input_features: torch.Tensor, mask: torch.Tensor, functional_mfc
         functional_mfcc: how many of the MFCC are followed.
 
     Returns:
-        (batch, functional_size(track_count(functional_mfcc))).
+        Tracks, (batch, frames, track_count(functional_mfcc)): each feature in standard deviations from its mean in the
+        utterance, 0 behind the end, so that a voice's own pitch and a microphone's own sound are not in them. And
+        functionals, (batch, functional_size(track_count(functional_mfcc))).
     """
+    frames = input_features.shape[1]
     # Room behind the end for the largest lag, so that a clip of a single frame has all functionals as well.
     input_features = nn.functional.pad(input_features, (0, 0, 0, max(AUTOCORRELATION_LAGS) + 1))
     mask = nn.functional.pad(mask, (0, max(AUTOCORRELATION_LAGS) + 1))
@@ -69,7 +74,7 @@ def functionals(input_features: torch.Tensor, mask: torch.Tensor, functional_mfc
         *voiced_moments,
         pitch_and_rhythm(octaves, voiced, shape[..., 0], mask),
     ]
-    return torch.cat(columns, -1)
+    return deviations[:, :frames], torch.cat(columns, -1)
 
 
 def smoothed(tracks: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -153,7 +158,9 @@ def pitch_and_rhythm(
 
 
 class Functionals(nn.Module):
-    """[`functionals`] in standard deviations from their means in training, which are part of the weights.
+    """[`tracks_and_functionals`], the latter in standard deviations from their means in training.
+
+    These statistics are part of the weights.
 
     Args:
         functional_mfcc: how many of the MFCC are followed.
@@ -166,7 +173,7 @@ class Functionals(nn.Module):
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("std", torch.ones(self.size))
 
-    def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(batch, size), none further than LARGEST from 0."""
-        values = functionals(input_features, mask, self.functional_mfcc)
-        return ((values - self.mean) / self.std).clamp(-LARGEST, LARGEST)
+    def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tracks (batch, frames, tracks), and functionals (batch, size), none further than LARGEST from 0."""
+        tracks, values = tracks_and_functionals(input_features, mask, self.functional_mfcc)
+        return tracks, ((values - self.mean) / self.std).clamp(-LARGEST, LARGEST)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .configuration_ser import SERConfig
-from .functionals import Functionals
+from .functionals import Functionals, track_count
 
 
 class EncoderOutput(NamedTuple):
@@ -124,14 +124,17 @@ class Pooling(nn.Module):
 
 
 class SEREncoder(nn.Module):
-    """Normalised features > convolutions > LSTM layers > pooling. The statistics are part of the weights."""
+    """Normalised features > convolutions > LSTM layers > pooling. The statistics are part of the weights.
+
+    With functionals the sequence is normalised within the utterance, and its functionals stand beside what is pooled.
+    """
 
     def __init__(self, config: SERConfig):
         super().__init__()
         self.register_buffer("feature_mean", torch.zeros(config.feature_size))
         self.register_buffer("feature_std", torch.ones(config.feature_size))
         self.functionals = Functionals(config.functional_mfcc) if config.functionals else None
-        self.sequence_features = size = config.sequence_features
+        size = config.feature_size if self.functionals is None else track_count(config.functional_mfcc)
         self.convolutions = nn.ModuleList()
         for channels, kernel_size, stride in zip(
             config.conv_channels, config.conv_kernel_sizes, config.conv_strides, strict=True
@@ -151,10 +154,12 @@ class SEREncoder(nn.Module):
         if attention_mask is None:
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
         mask = attention_mask.bool()
-        normalised = (input_features - self.feature_mean) / self.feature_std * mask[..., None]
-        hidden_states = normalised[..., : self.sequence_features]
-        collected = []
-        beside = [] if self.functionals is None else [self.functionals(input_features, mask)]
+        beside, collected = [], []
+        if self.functionals is None:
+            hidden_states = (input_features - self.feature_mean) / self.feature_std * mask[..., None]
+        else:
+            hidden_states, functionals = self.functionals(input_features, mask)
+            beside.append(functionals)
         for convolution in self.convolutions:
             hidden_states, mask = convolution(hidden_states, mask)
             collected.append(hidden_states)

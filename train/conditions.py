@@ -11,7 +11,15 @@ import numpy as np
 
 from benchmarks.speech_activity import chords
 from ser_model.audio_io import SAMPLING_RATE
-from train.waveform_transforms import MP3, OPUS, reverberant, telephone, transcoded
+from train.waveform_transforms import (
+    MP3,
+    OPUS,
+    from_random_place,
+    reverberant,
+    root_mean_square,
+    telephone,
+    transcoded,
+)
 
 
 CLEAN = "clean"
@@ -47,28 +55,12 @@ def pieces() -> list[np.ndarray]:
     return [chords(np.random.default_rng(seed), round(PIECE_S * SAMPLING_RATE)) for seed in range(PIECES)]
 
 
-def from_random_place(sound: np.ndarray, count: int) -> np.ndarray:
-    """`count` samples of a sound from a random place on; it begins again where it is too short."""
-    return np.resize(np.roll(sound, np.random.randint(len(sound))), count)
-
-
 # From a number of samples and clips of other speakers to a noise of any level.
 NOISES: Mapping[str, Callable[[int, Sequence[np.ndarray]], np.ndarray]] = {
     "white noise": white,
     "babble": babble,
     "music": music,
 }
-
-
-def noisy(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """The waveform with a noise; the ratio is that of their mean powers over the whole clip, pauses included."""
-    scale = 10 ** (-snr_db / 20) * root_mean_square(waveform) / max(root_mean_square(noise), 1e-12)
-    return (waveform + scale * noise).astype(np.float32)
-
-
-def root_mean_square(waveform: np.ndarray) -> float:
-    """Level of a waveform."""
-    return float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64))))
 
 
 def noise_name(noise: str, snr_db: float) -> str:

@@ -12,7 +12,7 @@ from datasets import Dataset, concatenate_datasets
 from transformers import BatchFeature
 
 from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
-from ser_model.functionals import functionals
+from ser_model.functionals import tracks_and_functionals
 from train.augmentation import Augmentation
 from train.feature_cache import clip_analyses
 from train.mixup import mix_up
@@ -165,7 +165,8 @@ def feature_statistics(batches: Iterable[BatchFeature]) -> tuple[torch.Tensor, t
 def functional_statistics(batches: Iterable[BatchFeature], functional_mfcc: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of each functional over the clips of all batches."""
     return mean_and_deviation(
-        functionals(batch["input_features"], batch["attention_mask"].bool(), functional_mfcc) for batch in batches
+        tracks_and_functionals(batch["input_features"], batch["attention_mask"].bool(), functional_mfcc)[1]
+        for batch in batches
     )
 
 

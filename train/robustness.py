@@ -18,12 +18,13 @@ from tqdm.auto import tqdm
 from ser_model.audio_io import load_audio
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from train.checkpoint import Checkpoint
-from train.conditions import CLEAN, CONDITIONS, NOISES, SNRS_DB, noise_name, noisy
+from train.conditions import CLEAN, CONDITIONS, NOISES, SNRS_DB, noise_name
 from train.corpora import CorpusError
 from train.evaluation import metrics, prediction_table
 from train.figures import save_robustness
 from train.randomness import seeded
 from train.report import corpus_title, provenance
+from train.waveform_transforms import noisy
 
 
 ROBUSTNESS_FILE = "robustness.json"

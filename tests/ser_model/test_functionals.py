@@ -1,0 +1,114 @@
+"""Functionals are what their definitions say, whatever stands behind a clip's end, and for clips of any length."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
+from ser_model.functionals import (
+    PAIR_LAG,
+    VOICED_STEPS,
+    Functionals,
+    functional_size,
+    moments_over_time,
+    pair_correlations,
+    track_count,
+    tracks_and_functionals,
+)
+from tests.generated_sound import RATE, speech_like
+from tests.odd_clips import clips as odd_clips
+
+
+MFCC = 5
+EXTRACTOR = SERFeatureExtractor(["mfcc", "spectral_shape", "f0"], n_mfcc=MFCC, db_reference="peak")
+
+
+def of(*waveforms: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    batch = EXTRACTOR(list(waveforms), return_tensors="pt")
+    return tracks_and_functionals(batch["input_features"], batch["attention_mask"].bool(), MFCC)
+
+
+def test_sizes_agree():
+    tracks, values = of(speech_like(1.0))
+    assert tracks.shape == (1, 101, track_count(MFCC))
+    assert values.shape == (1, functional_size(track_count(MFCC)))
+    assert Functionals(MFCC).size == values.shape[1]
+
+
+def test_moments_are_those_of_scipy():
+    values = torch.from_numpy(np.random.default_rng(0).gamma(2.0, 10.0, (1, 400, 3))).float()
+    (mean, deviation, skewness, kurtosis, slope, _), deviations = moments_over_time(values, torch.ones(1, 400, 1))
+    columns = values[0].numpy()
+    np.testing.assert_allclose(mean[0], columns.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(deviation[0], columns.std(0), rtol=1e-4)
+    np.testing.assert_allclose(skewness[0], stats.skew(columns), rtol=1e-3)
+    np.testing.assert_allclose(kurtosis[0], stats.kurtosis(columns, fisher=False), rtol=1e-3)
+    expected = [np.corrcoef(np.arange(400), column)[0, 1] for column in columns.T]
+    np.testing.assert_allclose(slope[0], expected, atol=1e-4)
+    np.testing.assert_allclose(deviations[0], stats.zscore(columns), atol=1e-3)
+
+
+def test_correlations_are_those_of_numpy():
+    values = torch.randn(1, 300, 4, generator=torch.Generator().manual_seed(0))
+    values[..., 1] += values[..., 0]
+    valid = torch.ones(1, 300, 1)
+    _, deviations = moments_over_time(values, valid)
+    expected = np.corrcoef(values[0].numpy().T)[np.triu_indices(4, 1)]
+    np.testing.assert_allclose(pair_correlations(deviations, valid)[0], expected, atol=1e-3)
+
+
+def test_a_track_that_follows_another_one_is_found():
+    """The level of a clip whose loudness swings is its own echo after a whole swing, and its opposite after a half."""
+    times = np.arange(3 * RATE) / RATE
+    carrier = np.random.default_rng(0).standard_normal(len(times))
+    count, level = track_count(MFCC), MFCC  # the level is the first column behind the MFCC
+    delayed = slice(-2 * 6 - VOICED_STEPS - count * count, -2 * 6 - VOICED_STEPS)
+    for swing, sign in ((PAIR_LAG, 1), (2 * PAIR_LAG, -1)):
+        loudness = 1.2 + np.sin(2 * np.pi * 100 / swing * times)
+        _, values = of((0.1 * carrier * loudness).astype(np.float32))
+        assert sign * values[0, delayed].view(count, count)[level, level] > 0.5
+
+
+def test_padding_and_neighbours_change_nothing():
+    waveforms = [*odd_clips().values(), speech_like(2.0), speech_like(0.1)]
+    tracks, values = of(*waveforms)
+    for index, waveform in enumerate(waveforms):
+        alone_tracks, alone = of(waveform)
+        frames = alone_tracks.shape[1]
+        torch.testing.assert_close(values[index], alone[0], atol=2e-3, rtol=1e-3)
+        torch.testing.assert_close(tracks[index, :frames], alone_tracks[0], atol=2e-3, rtol=1e-3)
+        assert not tracks[index, frames:].any()
+
+
+@pytest.mark.parametrize("samples", [1, 160, 700])
+def test_the_shortest_clips_have_finite_functionals(samples):
+    tracks, values = of(speech_like(1.0)[:samples])
+    assert values.isfinite().all()
+    assert tracks.isfinite().all()
+
+
+def test_gain_changes_nothing():
+    clip = speech_like(1.5)
+    torch.testing.assert_close(of(clip)[1], of(0.1 * clip)[1], atol=5e-3, rtol=1e-3)
+
+
+def test_a_network_learns_each_part_by_itself():
+    config = SERConfig(
+        feature_size=EXTRACTOR.feature_size, lstm_sizes=[4], functionals=True, functional_mfcc=MFCC, num_labels=3
+    )
+    model = SERForAudioClassification(config)
+    inputs = EXTRACTOR([speech_like(1.0), speech_like(0.5, pitch=220)], return_tensors="pt")
+    outputs = model.train()(**inputs, labels=torch.tensor([0, 2]))
+    assert outputs.part_logits.shape == (3, 2, 3)
+    torch.testing.assert_close(outputs.part_logits.mean(0), outputs.logits)
+    outputs.loss.backward()
+    classifier = model.classifier
+    for layer in (classifier.output, classifier.functional.linear, classifier.functional.output):
+        assert layer.weight.grad.abs().sum() > 0
+    assert model.eval()(**inputs).part_logits is None
+
+
+def test_frames_without_the_features_are_refused():
+    with pytest.raises(ValueError, match="spectral_shape and f0"):
+        SERConfig(feature_size=13, functionals=True)
