@@ -35,6 +35,11 @@ GROUP = 16  # weights
 INT8_LIMIT = 127
 
 
+def not_exported(extractor: SERFeatureExtractor) -> list[str]:
+    """Those of a checkpoint's features that cannot be exported."""
+    return [name for name in extractor.frame_feature_names if name != "f0"]
+
+
 class WaveformNetwork(nn.Module):
     """A checkpoint as one graph: waveforms (batch, samples) and lengths (batch,) > probabilities (batch, labels).
 
@@ -44,7 +49,7 @@ class WaveformNetwork(nn.Module):
 
     def __init__(self, extractor: SERFeatureExtractor, network: SERNetwork):
         super().__init__()
-        if others := [name for name in extractor.frame_feature_names if name != "f0"]:
+        if others := not_exported(extractor):
             raise ValueError(
                 f"The checkpoint's features {', '.join(others)} cannot be exported: only f0 and those made of the mel "
                 "spectrogram can (mfcc, mfcc_delta, mfcc_delta2, log_mel, spectral_shape). Train without the others."

@@ -8,6 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ser_model.configuration_ser import SERConfig
+from ser_model.functionals import functional_size, track_count
 from ser_model.recognizer import PRETRAINED
 from train.adaptation import ADAPTATION_FILE
 from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT
@@ -174,6 +175,13 @@ def describe_architecture(config: SERConfig) -> str:
     parts.append(f"{config.pooling.replace('_', ' ')} pooling")
     if config.dense_sizes:
         parts.append(f"dense layers of {', '.join(map(str, config.dense_sizes))}")
+    if config.functionals:
+        size = functional_size(track_count(config.functional_mfcc))
+        parts.append(
+            f"and beside them {size:,} functionals of {config.functional_mfcc} MFCC, spectral shape and pitch "
+            "(moments, correlations, delayed correlations), which a linear layer and a dense one of "
+            f"{config.functional_dense_size} units read"
+        )
     return ", ".join(parts)
 
 

@@ -12,7 +12,7 @@ from transformers.dynamic_module_utils import get_relative_import_files
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.onnx_backend import MODEL_FILE
-from ser_model.onnx_export import export_onnx, quantise_weights
+from ser_model.onnx_export import export_onnx, not_exported, quantise_weights
 from ser_model.recognizer import PRETRAINED
 from ser_model.torch_backend import CONFIG_FILE, EXTRACTOR_FILE, FILES
 from train.adaptation import ADAPTATION_FILE
@@ -127,7 +127,7 @@ def figure_files(metrics: Mapping[str, Any]) -> dict[str, bytes]:
 
 def exported_files(checkpoint: Path) -> dict[str, bytes]:
     """The checkpoint as ONNX files; none where it has features that cannot be exported."""
-    if SERFeatureExtractor.from_pretrained(checkpoint).frame_feature_names:
+    if not_exported(SERFeatureExtractor.from_pretrained(checkpoint)):
         return {}
     with TemporaryDirectory() as folder:
         export_onnx(checkpoint, Path(folder, MODEL_FILE))

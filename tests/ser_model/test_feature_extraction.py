@@ -67,6 +67,28 @@ def test_deltas_equal_librosa(name, order):
         )
 
 
+def test_spectral_shape_is_that_of_the_mel_bands():
+    """Checked against numpy and librosa, which take any magnitudes at any frequencies."""
+    extractor = SERFeatureExtractor(feature_names=["log_mel", "spectral_shape"], db_reference="peak")
+    for clip in clips().values():
+        frames = extractor(clip, return_tensors="np")["input_features"][0].astype(np.float64)
+        log_mel, shape = frames[:, :64], frames[:, 64:]
+        magnitudes, centres = 10 ** (log_mel.T / 20), extractor.band_centres.numpy()[:, None]
+        given = {"S": magnitudes, "freq": np.broadcast_to(centres, magnitudes.shape)}
+        level = 10 * np.log10((magnitudes**2).mean(0))
+        flux = np.sqrt((np.diff(log_mel, axis=0, prepend=log_mel[:1]) ** 2).mean(1))
+        ranges = np.ptp(log_mel.reshape(-1, 8, 8), axis=2)
+        centroid, bandwidth = librosa.feature.spectral_centroid, librosa.feature.spectral_bandwidth
+        np.testing.assert_allclose(shape[:, 0], level, atol=1e-3)
+        np.testing.assert_allclose(shape[:, 1], centroid(**given)[0] / 1000, atol=1e-3)
+        np.testing.assert_allclose(shape[:, 2], bandwidth(**given)[0] / 1000, atol=1e-3)
+        rolloff = librosa.feature.spectral_rolloff(**given)[0] / 1000
+        assert (np.abs(shape[:, 3] - rolloff) < 1e-3).mean() > 0.99  # two bands may be equally near
+        np.testing.assert_allclose(shape[:, 4], log_mel.mean(1) - level, atol=1e-3)
+        np.testing.assert_allclose(shape[:, 5], flux, atol=1e-3)
+        np.testing.assert_allclose(shape[:, 6:], ranges, atol=1e-3)
+
+
 def test_peak_reference_ignores_the_gain():
     extractor = SERFeatureExtractor(feature_names=["mfcc", "log_mel"], db_reference="peak")
     clip = clips()["fading"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from scipy import stats
 
 from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
@@ -110,5 +111,5 @@ def test_a_network_learns_each_part_by_itself():
 
 
 def test_frames_without_the_features_are_refused():
-    with pytest.raises(ValueError, match="spectral_shape and f0"):
+    with pytest.raises(StrictDataclassError, match="spectral_shape and f0"):
         SERConfig(feature_size=13, functionals=True)

@@ -149,6 +149,7 @@ def test_checkpoint_has_only_data_and_code(checkpoint):
         "configuration_ser.py",
         "feature_extraction_ser.py",
         "frame_features.py",
+        "functionals.py",
         "model.safetensors",
         "modeling_ser.py",
         "network_ser.py",

@@ -99,6 +99,7 @@ class TestModelFiles:
             "example.py",
             "feature_extraction_ser.py",
             "frame_features.py",
+            "functionals.py",
             "metrics.json",
             "model.onnx",
             "model.safetensors",

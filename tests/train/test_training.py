@@ -240,6 +240,29 @@ def test_changed_rows_are_analyses_of_changed_clips(corpora):
     assert 0.2 * len(rows) < changed < 0.8 * len(rows)
 
 
+def test_changed_copies_are_stored_and_drawn(corpora):
+    """An epoch draws among the copies; a second training finds them in the cache, another seed makes its own."""
+    recipe = small_recipe()
+    extractor = recipe.feature_extractor()
+    dataset = analysed(load_corpora(["ravdess"], corpora, labels=recipe.labels), extractor)
+    noisy = WaveformAugmentation(copies=2, noise_probability=1.0, babble_probability=0.5, noise_snr_db=0.0)
+
+    def drawn(seed: int, epoch: int) -> list[bytes]:
+        running = Epoch()
+        running.set(epoch)
+        rows = WaveformRows(dataset, {}, extractor, noisy, seed, running)
+        return [row["log_mel"].tobytes() for row in rows]
+
+    epochs = [drawn(0, epoch) for epoch in range(8)]
+    plain = [row["log_mel"].tobytes() for row in UtteranceRows(dataset)]
+    for row, before in enumerate(plain):
+        variants = {epoch[row] for epoch in epochs}
+        assert len(variants) == 2
+        assert before not in variants
+    assert drawn(0, 3) == epochs[3]
+    assert not set(drawn(1, 0)) & set().union(*epochs)
+
+
 def test_mixup_labels_reach_the_loss(corpora, tmp_path):
     """A batch of mixup has what the loss needs of the other utterances, and the loss uses it."""
     recipe = small_recipe(augmentation={"mixup": 0.5}, mask_labels=True, balance=["label"])

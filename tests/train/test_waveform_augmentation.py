@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.signal
+import soundfile
 import torch
 
 from ser_model import SERFeatureExtractor
@@ -10,7 +11,7 @@ from tests.generated_sound import speech_like
 from tests.odd_clips import SAMPLING_RATE, clips
 from train.randomness import seeded
 from train.waveform_augmentation import WaveformAugmentation
-from train.waveform_transforms import CODECS, Codec, Reverberation
+from train.waveform_transforms import CODECS, Codec, Music, Reverberation
 
 
 DRAWS = 20
@@ -78,6 +79,41 @@ def test_noise_has_many_colours():
         tilts.append(band_level_db(noisy - clip, 4000, 8000) - band_level_db(noisy - clip, 100, 500))
     assert min(tilts) < -10
     assert max(tilts) > 10
+
+
+@pytest.mark.parametrize("noise", ["babble_probability", "music_probability"])
+def test_voices_and_music_have_the_drawn_snr(noise, tmp_path):
+    clip, voices = speech_like(2.0), []
+    for number in range(6):
+        voices.append(tmp_path / f"{number}.wav")
+        soundfile.write(voices[-1], speech_like(1.0, pitch=110 + 30 * number, seed=number), SAMPLING_RATE)
+    augmentation = WaveformAugmentation(**{noise: 1.0}, noise_snr_db=5.0)
+    ratios = []
+    for draw in range(DRAWS):
+        with seeded(draw):
+            noisy = augmentation(clip, SAMPLING_RATE, [str(voice) for voice in voices])
+        assert noisy.shape == clip.shape
+        ratios.append(level_db(clip) - level_db(noisy - clip))
+    assert 5 <= min(ratios) < 15
+    assert 30 < max(ratios) <= 40.1
+
+
+def test_without_voices_there_is_no_babble():
+    clip = speech_like(1.0)
+    (same,) = changed(clip, draws=1, babble_probability=1.0)
+    np.testing.assert_array_equal(same, clip)
+
+
+def test_music_is_made_of_harmonic_notes():
+    with seeded(0):
+        music = Music(0.0).sound(4 * SAMPLING_RATE, SAMPLING_RATE)
+    flatness = SERFeatureExtractor(feature_names=["spectral_flatness"])
+    noise = np.random.default_rng(0).standard_normal(len(music))
+    tonal, flat = (
+        np.median(flatness(sound.astype(np.float32), return_tensors="np")["input_features"])
+        for sound in (music, noise)
+    )
+    assert 0 < tonal < 0.02 * flat
 
 
 def test_pitch_shift_changes_the_pitch_and_not_the_duration():
