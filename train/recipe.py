@@ -19,6 +19,7 @@ from train.waveform_augmentation import WaveformAugmentation
 
 RECIPES = Path(__file__).parent / "recipes"
 SPLITS = ("speakers", "random")
+FUNCTIONAL_FEATURES = ["mfcc", "spectral_shape", "f0"]
 BALANCE = ("corpus", "label", "speaker")
 SECTIONS = ("label_map", "features", "network", "augmentation", "waveform_augmentation", "training")
 
@@ -87,8 +88,23 @@ class Recipe:
         check_keys(f"{self.name}: balance", self.balance, BALANCE)
         check_keys(f"{self.name}: split", [self.split], SPLITS)
         WaveformAugmentation(**self.waveform_augmentation)  # raises for a strength that is impossible
+        if self.network.get("functionals"):
+            self._check_functionals()
         if self.streaming:
             self._check_streaming()
+
+    def _check_functionals(self) -> None:
+        """Raise RecipeError for features that functionals are not made of, or cannot be blended."""
+        names = list(self.features.get("feature_names", ["mfcc"]))
+        if names != FUNCTIONAL_FEATURES:
+            raise RecipeError(
+                f"{self.name}: network.functionals needs features.feature_names=[{', '.join(FUNCTIONAL_FEATURES)}], in "
+                f"this order; got [{', '.join(names)}]."
+            )
+        if self.augmentation.get("mixup"):
+            raise RecipeError(
+                f"{self.name}: the mean of two pitches is none; leave out augmentation.mixup, or network.functionals."
+            )
 
     def _check_streaming(self) -> None:
         """Raise RecipeError for what a stream cannot do."""
@@ -96,6 +112,8 @@ class Recipe:
             raise RecipeError(
                 f"{self.name}: shares of a corpus cannot be taken while streaming; leave out one of them."
             )
+        if self.waveform_augmentation.get("copies"):
+            raise RecipeError(f"{self.name}: a stream is not stored; leave out waveform_augmentation.copies.")
         if self.augmentation.get("undisturbed_epochs"):
             raise RecipeError(f"{self.name}: a stream has no epochs; leave out augmentation.undisturbed_epochs.")
         if self.training.get("max_steps", 0) <= 0:

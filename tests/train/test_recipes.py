@@ -162,6 +162,21 @@ def test_impossible_strengths_are_named_before_anything_is_decoded():
 
 
 @pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "features.feature_names=[mfcc, f0]",
+            r"needs .*\[mfcc, spectral_shape, f0\], in this order; got \[mfcc, f0\]",
+        ),
+        ("augmentation.mixup=0.2", "mean of two pitches"),
+    ],
+)
+def test_what_functionals_cannot_be_made_of(setting, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("ser_lstm", [setting])
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("- ravdess\n", "holds list, not the keys"),

@@ -261,6 +261,7 @@ def test_held_out_clips_are_limited_and_kept(root, monkeypatch, cache):
             r"a stream has no length, so streaming needs training.max_steps.*--set training.max_steps",
         ),
         (["shares={shards: 0.5}"], "shares of a corpus cannot be taken while streaming"),
+        (["waveform_augmentation.copies=2"], "a stream is not stored; leave out waveform_augmentation.copies"),
         (["augmentation.undisturbed_epochs=3"], "a stream has no epochs; leave out augmentation.undisturbed_epochs"),
     ],
 )
