@@ -98,8 +98,8 @@ class Recipe:
         names = list(self.features.get("feature_names", ["mfcc"]))
         if names != FUNCTIONAL_FEATURES:
             raise RecipeError(
-                f"{self.name}: network.functionals needs features.feature_names=[{', '.join(FUNCTIONAL_FEATURES)}], in "
-                f"this order; got [{', '.join(names)}]."
+                f"{self.name}: network.functionals needs features.feature_names=[{', '.join(FUNCTIONAL_FEATURES)}], "
+                f"in this order; got [{', '.join(names)}]."
             )
         if self.augmentation.get("mixup"):
             raise RecipeError(
