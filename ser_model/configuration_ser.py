@@ -53,6 +53,8 @@ class SERConfig(PreTrainedConfig):
             deviations from their means in the utterance.
         functional_mfcc (`int`, defaults to 13):
             How many of the MFCC are read.
+        pitch_gate_db (`float`, *optional*):
+            Frames whose level is this much below the loudest frame's, in dB, count as unvoiced. By default none.
         functional_dense_size (`int`, defaults to 128):
             Units of the ReLU layer between the functionals and logits.
         functional_dropout (`float`, defaults to 0.5):
@@ -78,6 +80,7 @@ class SERConfig(PreTrainedConfig):
     dense_dropout: float | int = 0.0
     functionals: bool = False
     functional_mfcc: int = 13
+    pitch_gate_db: float | int | None = None
     functional_dense_size: int = 128
     functional_dropout: float | int = 0.5
     temperature: float | int = 1.0

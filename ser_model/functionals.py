@@ -34,7 +34,7 @@ def track_count(functional_mfcc: int) -> int:
 
 
 def tracks_and_functionals(
-    input_features: torch.Tensor, mask: torch.Tensor, functional_mfcc: int
+    input_features: torch.Tensor, mask: torch.Tensor, functional_mfcc: int, pitch_gate_db: float | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """
     What each utterance does over time, frame by frame and as a whole.
@@ -43,6 +43,8 @@ def tracks_and_functionals(
         input_features: (batch, frames, features), not normalised: MFCC, then `spectral_shape` and `f0`.
         mask: boolean (batch, frames), True at valid frames.
         functional_mfcc: how many of the MFCC are followed.
+        pitch_gate_db: frames whose level is this much below the loudest frame's, in dB, have no pitch and no voicing:
+            in a noisy recording these are the noise's. None: all frames have theirs.
 
     Returns:
         Tracks, (batch, frames, track_count(functional_mfcc)): each feature in standard deviations from its mean in the
@@ -55,11 +57,15 @@ def tracks_and_functionals(
     mask = nn.functional.pad(mask, (0, max(AUTOCORRELATION_LAGS) + 1))
     shape_and_f0 = input_features[..., -(SPECTRAL_SHAPE_SIZE + F0_SIZE) :]
     shape, pitch, voicing = shape_and_f0.split([SPECTRAL_SHAPE_SIZE, 1, 1], -1)
+    if pitch_gate_db is not None:
+        heard = shape[..., :1] > loudest(shape[..., :1], mask) - pitch_gate_db
+        pitch, voicing = pitch * heard, voicing * heard
     voiced = (pitch > 0) & mask[..., None]
     octaves = (pitch.clamp(min=1.0) / PITCH_REFERENCE).log2() * voiced
     tracks = smoothed(torch.cat([input_features[..., :functional_mfcc], shape, voicing, octaves], -1), mask)
     valid = mask[..., None].to(tracks.dtype)
-    steps, step_valid = (tracks[:, 1:] - tracks[:, :-1]) * valid[:, 1:], valid[:, 1:]
+    step_valid = valid[:, 1:] * valid[:, :-1]
+    steps = (tracks[:, 1:] - tracks[:, :-1]) * step_valid
     moments, deviations = moments_over_time(tracks, valid)
     step_moments, _ = moments_over_time(steps, step_valid)
     harmonicity = (voicing.clamp(min=VOICING_FLOOR) / (1 - voicing + VOICING_FLOOR)).log()
@@ -68,13 +74,18 @@ def tracks_and_functionals(
         *moments,
         *step_moments[1:],
         mean_over_time(steps.abs(), step_valid),
-        *(mean_over_time(deviations[:, lag:] * deviations[:, :-lag], valid[:, lag:]) for lag in AUTOCORRELATION_LAGS),
+        *(autocorrelation(deviations, valid, lag) for lag in AUTOCORRELATION_LAGS),
         pair_correlations(deviations, valid),
         delayed_correlations(deviations, valid),
         *voiced_moments,
         pitch_and_rhythm(octaves, voiced, shape[..., 0], mask),
     ]
     return deviations[:, :frames], torch.cat(columns, -1)
+
+
+def loudest(level: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Level of each item's loudest valid frame, (batch, 1, 1), of (batch, frames, 1)."""
+    return level.masked_fill(~mask[..., None], -torch.inf).amax(1, keepdim=True)
 
 
 def smoothed(tracks: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -114,6 +125,11 @@ def moments_over_time(values: torch.Tensor, valid: torch.Tensor) -> tuple[list[t
     return [mean, deviation, *(mean_over_time(product, valid) for product in higher)], deviations
 
 
+def autocorrelation(deviations: torch.Tensor, valid: torch.Tensor, lag: int) -> torch.Tensor:
+    """Correlation of each track with itself `lag` frames later, (batch, tracks)."""
+    return mean_over_time(deviations[:, lag:] * deviations[:, :-lag], valid[:, lag:] * valid[:, :-lag])
+
+
 def pair_correlations(deviations: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Correlation of each track with each later one, (batch, pairs)."""
     matrices = deviations.transpose(1, 2) @ deviations / valid.sum(1)[..., None].clamp(min=1)
@@ -125,7 +141,8 @@ def pair_correlations(deviations: torch.Tensor, valid: torch.Tensor) -> torch.Te
 def delayed_correlations(deviations: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Correlation of each track with each one PAIR_LAG frames later, (batch, tracks * tracks)."""
     earlier, later = deviations[:, :-PAIR_LAG], deviations[:, PAIR_LAG:]
-    return (earlier.transpose(1, 2) @ later / valid[:, PAIR_LAG:].sum(1)[..., None].clamp(min=1)).flatten(1)
+    both = (valid[:, :-PAIR_LAG] * valid[:, PAIR_LAG:]).sum(1)[..., None]
+    return (earlier.transpose(1, 2) @ later / both.clamp(min=1)).flatten(1)
 
 
 def pitch_and_rhythm(
@@ -163,17 +180,18 @@ class Functionals(nn.Module):
     These statistics are part of the weights.
 
     Args:
-        functional_mfcc: how many of the MFCC are followed.
+        functional_mfcc, pitch_gate_db: as there.
     """
 
-    def __init__(self, functional_mfcc: int):
+    def __init__(self, functional_mfcc: int, pitch_gate_db: float | None = None):
         super().__init__()
         self.functional_mfcc = functional_mfcc
+        self.pitch_gate_db = pitch_gate_db
         self.size = functional_size(track_count(functional_mfcc))
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("std", torch.ones(self.size))
 
     def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tracks (batch, frames, tracks), and functionals (batch, size), none further than LARGEST from 0."""
-        tracks, values = tracks_and_functionals(input_features, mask, self.functional_mfcc)
+        tracks, values = tracks_and_functionals(input_features, mask, self.functional_mfcc, self.pitch_gate_db)
         return tracks, ((values - self.mean) / self.std).clamp(-LARGEST, LARGEST)

@@ -162,10 +162,13 @@ def feature_statistics(batches: Iterable[BatchFeature]) -> tuple[torch.Tensor, t
     return mean_and_deviation(batch["input_features"][batch["attention_mask"].bool()] for batch in batches)
 
 
-def functional_statistics(batches: Iterable[BatchFeature], functional_mfcc: int) -> tuple[torch.Tensor, torch.Tensor]:
+def functional_statistics(
+    batches: Iterable[BatchFeature], functional_mfcc: int, pitch_gate_db: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of each functional over the clips of all batches."""
+    settings = functional_mfcc, pitch_gate_db
     return mean_and_deviation(
-        tracks_and_functionals(batch["input_features"], batch["attention_mask"].bool(), functional_mfcc)[1]
+        tracks_and_functionals(batch["input_features"], batch["attention_mask"].bool(), *settings)[1]
         for batch in batches
     )
 

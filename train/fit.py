@@ -255,7 +255,8 @@ def set_statistics(model: SERForAudioClassification, train: Dataset | Stream, ex
     batches = list(unchanged_batches(rows, extractor))
     model.ser.set_feature_statistics(*feature_statistics(batches))
     if model.config.functionals:
-        model.ser.set_functional_statistics(*functional_statistics(batches, model.config.functional_mfcc))
+        settings = model.config.functional_mfcc, model.config.pitch_gate_db
+        model.ser.set_functional_statistics(*functional_statistics(batches, *settings))
 
 
 def speakers_of(part: Dataset | Stream) -> frozenset[str]:

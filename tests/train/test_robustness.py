@@ -19,14 +19,13 @@ from train.conditions import (
     SILENCE_S,
     SNRS_DB,
     babble,
-    from_random_place,
     noise_name,
-    noisy,
 )
 from train.corpora import CorpusError, load_corpora
 from train.evaluation import predict
 from train.randomness import seeded
 from train.robustness import other_voices, under_conditions
+from train.waveform_transforms import from_random_place, noisy
 
 
 VOICES = [speech_like(2.0, pitch, seed=int(pitch)) for pitch in (90.0, 130.0, 210.0)]
