@@ -193,5 +193,7 @@ class Functionals(nn.Module):
 
     def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tracks (batch, frames, tracks), and functionals (batch, size), none further than LARGEST from 0."""
-        tracks, values = tracks_and_functionals(input_features, mask, self.functional_mfcc, self.pitch_gate_db)
-        return tracks, ((values - self.mean) / self.std).clamp(-LARGEST, LARGEST)
+        # In float32 whatever the weights are in: half precision cannot hold the squares of decibels.
+        tracks, values = tracks_and_functionals(input_features.float(), mask, self.functional_mfcc, self.pitch_gate_db)
+        standardised = ((values - self.mean.float()) / self.std.float()).clamp(-LARGEST, LARGEST)
+        return tracks.to(self.mean.dtype), standardised.to(self.mean.dtype)

@@ -113,3 +113,31 @@ def test_a_network_learns_each_part_by_itself():
 def test_frames_without_the_features_are_refused():
     with pytest.raises(StrictDataclassError, match="spectral_shape and f0"):
         SERConfig(feature_size=13, functionals=True)
+
+
+def test_half_precision_answers_as_float():
+    torch.manual_seed(0)
+    settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC}
+    model = SERForAudioClassification(SERConfig(**settings, functionals=True, pitch_gate_db=25.0)).eval()
+    inputs = EXTRACTOR([speech_like(2.0)], return_tensors="pt")
+    size = model.ser.encoder.functionals.size
+    model.ser.set_functional_statistics(torch.zeros(size), torch.full((size,), 20.0))
+    with torch.inference_mode():
+        expected = model(**inputs).logits
+        halved = model.half()(inputs["input_features"].half(), inputs["attention_mask"]).logits
+    torch.testing.assert_close(halved.float(), expected, atol=0.05, rtol=0)
+
+
+def test_faint_frames_may_go_without_pitch():
+    """A buzz 40 dB below a voice has a pitch of its own, which counts without the gate alone."""
+    times = np.arange(RATE) / RATE
+    buzz = 0.001 * np.sign(np.sin(2 * np.pi * 400 * times)).astype(np.float32)
+    batch = EXTRACTOR([np.concatenate([speech_like(1.0), buzz])], return_tensors="pt")
+    mask = batch["attention_mask"].bool()
+    voicing = track_count(MFCC) - 2
+    shares = []
+    for gate in (None, 25.0):
+        tracks, _ = tracks_and_functionals(batch["input_features"], mask, MFCC, gate)
+        shares.append(float((tracks[0, 110:190, voicing] > 0).float().mean()))
+    assert shares[0] > 0.9
+    assert shares[1] == 0
