@@ -42,7 +42,7 @@ def entry(recipe: Recipe) -> str:
 
 def wrapped(text: str, indent: int) -> str:
     """Text broken into lines; those after the first are indented."""
-    return textwrap.fill(text, WIDTH, subsequent_indent=" " * indent, break_long_words=False)
+    return textwrap.fill(text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def layers(config: SERConfig) -> Iterator[str]:
