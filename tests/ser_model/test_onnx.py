@@ -27,7 +27,7 @@ from train.metrics.uar.uar import unweighted_average_recall
 PROJECT = Path(__file__).parents[2]
 CLOSE = 1e-4  # probabilities of the float file
 CLOSE_INT8 = 0.01
-CLOSE_PITCH = 2e-3  # rounding decides whether a frame of some odd clips is voiced
+CLOSE_PITCH = 2e-3  # with untrained functionals; rounding decides whether a frame of an odd clip is voiced
 LARGEST, LARGEST_INT8 = 4e6, 1.5e6  # bytes
 REAL_CLIPS = 210
 
@@ -102,7 +102,7 @@ def test_export_of_any_settings(settings, clips, tmp_path, capsys):
     assert_same(backend, TorchBackend(checkpoint), clips, close)
 
 
-@pytest.mark.parametrize(("int8", "atol", "size"), [(False, CLOSE_PITCH, LARGEST), (True, CLOSE_INT8, LARGEST_INT8)])
+@pytest.mark.parametrize(("int8", "atol", "size"), [(False, CLOSE, LARGEST), (True, CLOSE_INT8, LARGEST_INT8)])
 def test_shipped_checkpoint(int8, atol, size, shipped, clips):
     assert shipped[int8].stat().st_size < size
     assert_same(OnnxBackend(shipped[int8]), TorchBackend(PRETRAINED), clips, atol)
@@ -113,9 +113,11 @@ def test_padding_does_not_matter(shipped, clips):
         backend = OnnxBackend(path)
         padded = np.full((2, 40000), 0.3, np.float32)  # noise behind the ends
         lengths = np.array([9000, 31234], np.int32)
+        for row, length in zip(padded, lengths, strict=True):
+            row[:length] = speech_like(2.0)[:length]  # the pitch of a constant would be that of rounding
         expected = [backend.probabilities([row[:length]])[0] for row, length in zip(padded, lengths, strict=True)]
         answers = backend.session.run(None, {"waveforms": padded, "lengths": lengths})[0]
-        np.testing.assert_allclose(answers, expected, atol=5e-4)  # of a constant, that is of rounding
+        np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
 def test_file_tells_what_it_is_and_nothing_of_this_machine(shipped):
