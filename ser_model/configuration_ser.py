@@ -22,6 +22,9 @@ class SERConfig(PreTrainedConfig):
     Args:
         feature_size (`int`, defaults to 40):
             Features per frame that the extractor gives.
+        feature_dropout (`float`, defaults to 0.0):
+            Share of the features that an utterance's first layer does not get at all, from the first frame to the
+            last; in training.
         conv_channels (`list[int]`, defaults to none):
             Output channels of each convolution over time, in front of the LSTM.
         conv_kernel_sizes (`list[int]`):
@@ -66,6 +69,7 @@ class SERConfig(PreTrainedConfig):
     model_type = "ser"
 
     feature_size: int = 40
+    feature_dropout: float | int = 0.0
     conv_channels: list[int] = field(default_factory=list)
     conv_kernel_sizes: list[int] = field(default_factory=list)
     conv_strides: list[int] = field(default_factory=list)

@@ -224,12 +224,14 @@ def normalised_differences(sound: Sound, longest: int, lag_products: LagProducts
 
     The window stands at the beginning of its frame and the longest lag behind it; frames are centred as the others.
     """
-    window = round(F0_WINDOW * sound.sampling_rate)
+    window, hop_length, frames = round(F0_WINDOW * sound.sampling_rate), sound.hop_length, sound.power.shape[1]
     size = window + longest
-    length = (sound.power.shape[1] - 1) * sound.hop_length + size
+    length = (frames - 1) * hop_length + size
     padded = torch.nn.functional.pad(sound.waveforms, (size // 2, length))[:, :length]
-    frames = padded.unfold(-1, size, sound.hop_length)
-    products = lag_products(frames, window, longest)
+    # Windows that overlap by whole steps share their products, and shorter transforms take half the time.
+    step = hop_length if window % hop_length == 0 else window
+    products = lag_products(padded.unfold(-1, step + longest, hop_length), step, longest)
+    products = sum(products[:, first : first + frames] for first in range(window // step))
     energies = moving_energy(padded, window).unfold(-1, longest + 1, sound.hop_length)
     differences = (energies[..., :1] + energies - 2 * products)[..., 1:].clamp(min=0)
     means = differences.cumsum(-1) / torch.arange(1, longest + 1)

@@ -121,8 +121,9 @@ def moments_over_time(values: torch.Tensor, valid: torch.Tensor) -> tuple[list[t
     times = times - mean_over_time(times, valid)[:, None]
     times = times / mean_over_time(times.square(), valid).clamp(min=1.0).sqrt()[:, None]
     squares = deviations.square()
-    higher = (squares * deviations, squares.square(), deviations * times, deviations * (times.square() - 1))
-    return [mean, deviation, *(mean_over_time(product, valid) for product in higher)], deviations
+    products = (squares * deviations, squares.square(), deviations * times, deviations * (times.square() - 1))
+    higher = mean_over_time(torch.cat(products, -1), valid)
+    return [mean, deviation, *higher.chunk(len(products), -1)], deviations
 
 
 def autocorrelation(deviations: torch.Tensor, valid: torch.Tensor, lag: int) -> torch.Tensor:

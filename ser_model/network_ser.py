@@ -135,6 +135,7 @@ class SEREncoder(nn.Module):
         self.register_buffer("feature_std", torch.ones(config.feature_size))
         self.functionals = Functionals(config.functional_mfcc, config.pitch_gate_db) if config.functionals else None
         size = config.feature_size if self.functionals is None else track_count(config.functional_mfcc)
+        self.feature_dropout = nn.Dropout1d(config.feature_dropout)
         self.convolutions = nn.ModuleList()
         for channels, kernel_size, stride in zip(
             config.conv_channels, config.conv_kernel_sizes, config.conv_strides, strict=True
@@ -160,6 +161,7 @@ class SEREncoder(nn.Module):
         else:
             hidden_states, functionals = self.functionals(input_features, mask)
             beside.append(functionals)
+        hidden_states = self.feature_dropout(hidden_states.transpose(1, 2)).transpose(1, 2)
         for convolution in self.convolutions:
             hidden_states, mask = convolution(hidden_states, mask)
             collected.append(hidden_states)

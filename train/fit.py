@@ -103,7 +103,8 @@ class SERTrainer(Trainer):
         self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **kwargs
     ) -> Any:
         """Cross-entropy over the labels that each utterance's corpus has; in training that of each part by itself."""
-        outputs = model(inputs["input_features"], inputs["attention_mask"])
+        blending = {"blend": inputs["blend"]} if "blend" in inputs else {}
+        outputs = model(inputs["input_features"], inputs["attention_mask"], **blending)
         judged = outputs.part_logits if model.training else outputs.logits[None]
         smoothing = self.args.label_smoothing_factor if model.training else 0.0
         loss = torch.stack([batch_loss(logits, inputs, smoothing) for logits in judged]).mean()
@@ -277,7 +278,10 @@ def training_arguments(recipe: Recipe, output: Path = Path(), seed: int = 0) -> 
     # Absolute, because checkpoints name one another, and a run may be resumed from another folder.
     folder = os.path.abspath(output / TRAINER_FOLDER)
     defaults = TRAINING_DEFAULTS | (streaming_defaults(recipe) if recipe.streaming else {}) | best
-    return TrainingArguments(output_dir=folder, seed=seed, **(defaults | recipe.training))
+    arguments = TrainingArguments(output_dir=folder, seed=seed, **(defaults | recipe.training))
+    if arguments.n_gpu > 1:  # DataParallel would split batches whose utterances are blended; torchrun does not
+        arguments._n_gpu = 1
+    return arguments
 
 
 def streaming_defaults(recipe: Recipe) -> dict[str, Any]:

@@ -111,6 +111,21 @@ def test_bidirectional_layer_equals_packed_lstm():
     torch.testing.assert_close(layer(features, mask.bool()), expected, atol=1e-6, rtol=0)
 
 
+def test_feature_dropout_takes_whole_features_in_training_alone():
+    """What is left of an utterance's features is the same from the first frame to the last."""
+    torch.manual_seed(0)
+    encoder = SERForAudioClassification(SERConfig(feature_size=6, feature_dropout=0.5)).ser.encoder
+    read = []
+    encoder.lstm_layers[0].register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    features = torch.ones(20, 5, 6)
+    encoder.train()(features)
+    encoder.eval()(features)
+    in_training, in_evaluation = read
+    torch.testing.assert_close(in_training, in_training[:, :1].expand(-1, 5, -1))
+    assert set(in_training.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(in_evaluation, features)
+
+
 def test_last_pooling_takes_the_state_after_the_whole_utterance():
     model = build(lstm_sizes=[8], lstm_bidirectional=True)
     item = utterances()[4]
