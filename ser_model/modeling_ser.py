@@ -139,7 +139,6 @@ class SERForAudioClassification(SERPreTrainedModel):
         input_features: torch.FloatTensor,
         attention_mask: torch.LongTensor | None = None,
         labels: torch.LongTensor | None = None,
-        blend: torch.FloatTensor | None = None,
         output_hidden_states: bool = False,
         output_attentions: bool = False,
         **kwargs,
@@ -149,8 +148,6 @@ class SERForAudioClassification(SERPreTrainedModel):
             input_features: (batch, frames, feature_size), from [`SERFeatureExtractor`].
             attention_mask: (batch, frames), 1 at valid frames; all of them if missing.
             labels: (batch,), indices into `config.id2label`; the output then has the cross-entropy `loss`.
-            blend: (batch, batch), in training: each utterance's vector becomes the sum of the batch's vectors with
-                the weights in its row (manifold mixup, Verma et al. 2019).
             output_hidden_states: return the output of each layer.
             output_attentions: return the weights of the attention pooling.
 
@@ -164,8 +161,7 @@ class SERForAudioClassification(SERPreTrainedModel):
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
         )
-        pooled = encoded.pooler_output if blend is None else blend @ encoded.pooler_output
-        parts = self.classifier.part_logits(pooled)
+        parts = self.classifier.part_logits(encoded.pooler_output)
         logits = parts.mean(0)
         loss = None
         if labels is not None:

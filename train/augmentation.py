@@ -42,8 +42,6 @@ class Augmentation:
         frequency_mask_bands: widest masked stretch, in bands.
         mixup: alpha of the Beta(alpha, alpha) distribution of the shares in which utterances are blended, see
             `mixup`; about 0.2 (Zhang et al. 2018). It is done to batches, not by this class.
-        manifold_mixup: the same, of what the encoder makes of utterances (Verma et al. 2019): for features whose
-            blends mean nothing, such as pitch.
         undisturbed_epochs: epochs at the beginning without noise, babble, music, telephone and reverberation. Emotions
             are learnt faster without; who hears noise late hears less through it (see EXPERIMENTS.md).
     """
@@ -65,7 +63,6 @@ class Augmentation:
     frequency_masks: int = 0
     frequency_mask_bands: int = 8
     mixup: float = 0.0
-    manifold_mixup: float = 0.0
     undisturbed_epochs: int = 0
 
     def in_epoch(self, epoch: int) -> "Augmentation":

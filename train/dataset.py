@@ -15,7 +15,7 @@ from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
 from ser_model.functionals import tracks_and_functionals
 from train.augmentation import Augmentation
 from train.feature_cache import clip_analyses
-from train.mixup import blend_vectors, mix_up
+from train.mixup import mix_up
 from train.randomness import Epoch, seeded
 
 
@@ -138,8 +138,6 @@ class BatchBuilder:
             batch[name] = torch.tensor(np.array([row[name] for row in rows]))
         if self.augmentation and self.augmentation.mixup:
             mix_up(batch, self.augmentation.mixup, self.extractor.padding_value)
-        if self.augmentation and self.augmentation.manifold_mixup:
-            blend_vectors(batch, self.augmentation.manifold_mixup)
         return batch
 
     def _stored(self, values: np.ndarray) -> torch.Tensor:

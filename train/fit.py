@@ -103,8 +103,7 @@ class SERTrainer(Trainer):
         self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **kwargs
     ) -> Any:
         """Cross-entropy over the labels that each utterance's corpus has; in training that of each part by itself."""
-        blending = {"blend": inputs["blend"]} if "blend" in inputs else {}
-        outputs = model(inputs["input_features"], inputs["attention_mask"], **blending)
+        outputs = model(inputs["input_features"], inputs["attention_mask"])
         judged = outputs.part_logits if model.training else outputs.logits[None]
         smoothing = self.args.label_smoothing_factor if model.training else 0.0
         loss = torch.stack([batch_loss(logits, inputs, smoothing) for logits in judged]).mean()
@@ -279,7 +278,7 @@ def training_arguments(recipe: Recipe, output: Path = Path(), seed: int = 0) -> 
     folder = os.path.abspath(output / TRAINER_FOLDER)
     defaults = TRAINING_DEFAULTS | (streaming_defaults(recipe) if recipe.streaming else {}) | best
     arguments = TrainingArguments(output_dir=folder, seed=seed, **(defaults | recipe.training))
-    if arguments.n_gpu > 1:  # DataParallel would split batches whose utterances are blended; torchrun does not
+    if arguments.n_gpu > 1:  # DataParallel would put the parts' logits one behind the other; torchrun does not
         arguments._n_gpu = 1
     return arguments
 

@@ -15,34 +15,19 @@ def mix_up(batch: BatchFeature, alpha: float, padding_value: float) -> None:
         batch: `input_features` (batch, frames, features), `attention_mask` (batch, frames), and tensors by utterance.
         alpha: of the Beta(alpha, alpha) distribution from which shares are drawn.
         padding_value: fills the frames behind an utterance's end.
-    """
-    features, mask = batch["input_features"], batch["attention_mask"].bool()
-    others = draw_others(batch, alpha)
-    positions = torch.arange(features.shape[1]) % mask.sum(1)[others][:, None]
-    repeated = features[others].gather(1, positions[..., None].expand_as(features))
-    mixed = torch.lerp(repeated, features, batch["mixup_share"][:, None, None])
-    batch["input_features"] = mixed.masked_fill(~mask[..., None], padding_value)
-
-
-def blend_vectors(batch: BatchFeature, alpha: float) -> None:
-    """Add `blend`, as the model takes it, and what the loss needs to know of the others; arguments as [`mix_up`]."""
-    others = draw_others(batch, alpha)
-    share = batch["mixup_share"]
-    batch["blend"] = torch.diag(share) + torch.diag(1 - share) @ torch.eye(len(share))[others]
-
-
-def draw_others(batch: BatchFeature, alpha: float) -> torch.Tensor:
-    """
-    Which utterance of a batch each one is blended with, (batch,).
 
     Adds `mixup_share`, (batch,), the share of each utterance itself, and `mixup_<name>` for every tensor by utterance:
     that of the other one.
     """
-    count = len(batch["input_features"])
-    others = torch.randperm(count)
-    share = torch.distributions.Beta(alpha, alpha).sample((count,))
+    features, mask = batch["input_features"], batch["attention_mask"].bool()
+    others = torch.randperm(len(features))
+    share = torch.distributions.Beta(alpha, alpha).sample((len(features),))
+    share = torch.maximum(share, 1 - share)
+    positions = torch.arange(features.shape[1]) % mask.sum(1)[others][:, None]
+    repeated = features[others].gather(1, positions[..., None].expand_as(features))
+    mixed = torch.lerp(repeated, features, share[:, None, None])
     by_utterance = {name: values for name, values in batch.items() if name not in ("input_features", "attention_mask")}
-    batch["mixup_share"] = torch.maximum(share, 1 - share)
+    batch["input_features"] = mixed.masked_fill(~mask[..., None], padding_value)
+    batch["mixup_share"] = share
     for name, values in by_utterance.items():
         batch[f"mixup_{name}"] = values[others]
-    return others

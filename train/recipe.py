@@ -87,8 +87,6 @@ class Recipe:
         check_keys(f"{self.name}: training", self.training, field_names(TrainingArguments))
         check_keys(f"{self.name}: balance", self.balance, BALANCE)
         check_keys(f"{self.name}: split", [self.split], SPLITS)
-        if self.augmentation.get("mixup") and self.augmentation.get("manifold_mixup"):
-            raise RecipeError(f"{self.name}: leave out one of augmentation.mixup and augmentation.manifold_mixup.")
         WaveformAugmentation(**self.waveform_augmentation)  # raises for a strength that is impossible
         if self.network.get("functionals"):
             self._check_functionals()
@@ -105,8 +103,7 @@ class Recipe:
             )
         if self.augmentation.get("mixup"):
             raise RecipeError(
-                f"{self.name}: the mean of two pitches is none; take augmentation.manifold_mixup instead of mixup, or "
-                f"leave out network.functionals."
+                f"{self.name}: the mean of two pitches is none; leave out augmentation.mixup, or network.functionals."
             )
 
     def _check_streaming(self) -> None:

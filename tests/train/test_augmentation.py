@@ -12,7 +12,7 @@ from tests.generated_sound import speech_like
 from train.augmentation import Augmentation
 from train.dataset import BatchBuilder
 from train.loss import batch_loss, masked_cross_entropy
-from train.mixup import blend_vectors, mix_up
+from train.mixup import mix_up
 from train.noises import music
 from train.randomness import Epoch
 
@@ -214,19 +214,6 @@ def test_mixup_blends_features_and_repeats_the_shorter_utterance():
             torch.testing.assert_close(batch["input_features"][item, :length, 0], expected)
             assert (batch["input_features"][item, length:] == -7.0).all()
             assert batch["attention_mask"][item].sum() == length
-
-
-def test_manifold_mixup_tells_the_model_how_to_blend_and_leaves_features_alone():
-    for seed in range(10):
-        torch.manual_seed(seed)
-        batch = batch_of([3, 10, 6], labels=torch.arange(3))
-        features = batch["input_features"].clone()
-        blend_vectors(batch, alpha=1.0)
-        vectors = torch.randn(3, 5)
-        share = batch["mixup_share"][:, None]
-        expected = share * vectors + (1 - share) * vectors[batch["mixup_labels"]]
-        torch.testing.assert_close(batch["blend"] @ vectors, expected)
-        assert torch.equal(batch["input_features"], features)
 
 
 def test_loss_of_a_plain_batch_is_the_masked_cross_entropy():

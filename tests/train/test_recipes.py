@@ -169,7 +169,6 @@ def test_impossible_strengths_are_named_before_anything_is_decoded():
             r"needs .*\[mfcc, spectral_shape, f0\], in this order; got \[mfcc, f0\]",
         ),
         ("augmentation.mixup=0.2", "mean of two pitches"),
-        ("augmentation={mixup: 0.2, manifold_mixup: 0.2}", "leave out one of"),
     ],
 )
 def test_what_functionals_cannot_be_made_of(setting, message):

@@ -150,11 +150,10 @@ def trainer_of(recipe: Recipe, corpora_root: Path, output: Path):
     [
         {},
         {"augmentation": {"mixup": 0.2, "speed": 0.1}},
-        {"augmentation": {"manifold_mixup": 1.0}},
         {"waveform_augmentation": {"noise_probability": 0.5, "gain_db": 6.0}},
         {"mask_labels": True, "balance": ["label"]},
     ],
-    ids=["plain", "mixup", "manifold mixup", "waveforms", "masked and weighted"],
+    ids=["plain", "mixup", "waveforms", "masked and weighted"],
 )
 def test_the_loss_falls(changes, corpora, tmp_path):
     trainer = trainer_of(small_recipe(**changes), corpora, tmp_path)
@@ -178,9 +177,8 @@ def batches(trainer, epoch: int) -> list[dict[str, torch.Tensor]]:
     [
         {"waveform_augmentation": {"pitch_semitones": 2.0, "noise_probability": 0.5, "probability": 0.8}},
         {"augmentation": {"mixup": 0.3, "speed": 0.1, "time_masks": 1}},
-        {"augmentation": {"manifold_mixup": 0.3, "speed": 0.1}},
     ],
-    ids=["waveforms", "spectrograms and mixup", "manifold mixup"],
+    ids=["waveforms", "spectrograms and mixup"],
 )
 def test_same_seed_same_batches_whatever_the_workers(changes, corpora, tmp_path):
     recipes = [small_recipe(**changes) for _ in range(2)]
@@ -266,10 +264,9 @@ def test_changed_copies_are_stored_and_drawn(corpora):
     assert not set(drawn(1, 0)) & set().union(*epochs)
 
 
-@pytest.mark.parametrize("kind", ["mixup", "manifold_mixup"])
-def test_mixup_labels_reach_the_loss(kind, corpora, tmp_path):
+def test_mixup_labels_reach_the_loss(corpora, tmp_path):
     """A batch of mixup has what the loss needs of the other utterances, and the loss uses it."""
-    recipe = small_recipe(augmentation={kind: 0.5}, mask_labels=True, balance=["label"])
+    recipe = small_recipe(augmentation={"mixup": 0.5}, mask_labels=True, balance=["label"])
     trainer = trainer_of(recipe, corpora, tmp_path)
     batch = batches(trainer, 0)[0]
     assert {"mixup_share", "mixup_labels", "mixup_weight", "mixup_allowed"} <= set(batch)
@@ -279,19 +276,10 @@ def test_mixup_labels_reach_the_loss(kind, corpora, tmp_path):
     assert loss != plain
 
 
-def test_manifold_mixup_reaches_the_logits(corpora, tmp_path):
-    trainer = trainer_of(small_recipe(augmentation={"manifold_mixup": 1.0}), corpora, tmp_path)
-    batch = batches(trainer, 0)[0]
-    _, blended = trainer.compute_loss(trainer.model.eval(), batch, return_outputs=True)
-    _, plain = trainer.compute_loss(trainer.model, {k: v for k, v in batch.items() if k != "blend"}, True)
-    assert (blended.logits - plain.logits).abs().max() > 1e-3
-
-
 def test_one_process_uses_one_gpu(tmp_path, monkeypatch):
-    """DataParallel would split a batch of blended utterances."""
-    monkeypatch.setattr(
-        TrainingArguments, "n_gpu", property(lambda arguments: arguments._n_gpu if arguments._n_gpu > 0 else 2)
-    )
+    """DataParallel does not know how to gather the logits of a network's parts."""
+    two = property(lambda arguments: arguments._n_gpu if arguments._n_gpu > 0 else 2)
+    monkeypatch.setattr(TrainingArguments, "n_gpu", two)
     assert training_arguments(small_recipe(), tmp_path).n_gpu == 1
 
 
