@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from train.augmentation import HIGHEST_SNR_DB
+
 
 @dataclass(frozen=True)
 class WaveformAugmentation:
@@ -29,7 +31,8 @@ class WaveformAugmentation:
         noise_probability: share of the clips that get noise of a random colour, between brown and violet.
         babble_probability: share of the clips that get a babble of other clips.
         music_probability: share of the clips that get a few instruments' notes.
-        noise_snr_db: lowest signal-to-noise ratio in dB, of any of the three; the highest is 40.
+        noise_snr_db: lowest signal-to-noise ratio in dB, of any of the three.
+        noise_highest_snr_db: the highest; ratios are drawn evenly in between.
         gain_db: largest change of the level in dB.
         telephone_probability: share of the clips that are cut to the telephone band, 300 to 3400 Hz.
         codec_probability: share of the clips that go through a codec: MP3 or Opus at 7 to 25 kbit/s, or mu-law.
@@ -46,6 +49,7 @@ class WaveformAugmentation:
     babble_probability: float = 0.0
     music_probability: float = 0.0
     noise_snr_db: float = 10.0
+    noise_highest_snr_db: float = HIGHEST_SNR_DB
     gain_db: float = 0.0
     telephone_probability: float = 0.0
     codec_probability: float = 0.0
@@ -57,6 +61,11 @@ class WaveformAugmentation:
                 raise ValueError(
                     f"waveform_augmentation.{name} must be between {lowest} and {highest}, got {value!r}."
                 )
+        if self.noise_snr_db > self.noise_highest_snr_db:
+            raise ValueError(
+                f"waveform_augmentation.noise_snr_db must not be above noise_highest_snr_db, "
+                f"got {self.noise_snr_db!r} and {self.noise_highest_snr_db!r}."
+            )
 
     @property
     def is_active(self) -> bool:
@@ -90,12 +99,14 @@ LIMITS = {
     "noise_probability": (0.0, 1.0),
     "babble_probability": (0.0, 1.0),
     "music_probability": (0.0, 1.0),
-    "noise_snr_db": (-40.0, 40.0),
+    "noise_snr_db": (-40.0, HIGHEST_SNR_DB),
+    "noise_highest_snr_db": (-40.0, HIGHEST_SNR_DB),
     "gain_db": (0.0, 60.0),
     "telephone_probability": (0.0, 1.0),
     "codec_probability": (0.0, 1.0),
 }
-RANGES = ("probability", "copies", "reverberation_s", "noise_snr_db")  # they act only together with another strength
+# They act only together with another strength.
+RANGES = ("probability", "copies", "reverberation_s", "noise_snr_db", "noise_highest_snr_db")
 
 
 @functools.lru_cache(maxsize=8)

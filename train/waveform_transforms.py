@@ -13,7 +13,7 @@ from audiomentations.core.transforms_interface import BaseWaveformTransform
 from scipy.signal import fftconvolve
 
 from ser_model.audio_io import load_audio
-from train.augmentation import HIGHEST_SNR_DB, TELEPHONE_BAND
+from train.augmentation import TELEPHONE_BAND
 from train.noises import HARMONICS, INSTRUMENTS, LOWEST_NOTE, OCTAVES, SLOPE_DB, TALKERS
 from train.waveform_augmentation import WaveformAugmentation
 
@@ -38,16 +38,16 @@ CODECS = (
 def compose(augmentation: WaveformAugmentation, sampling_rate: int, voices: Sequence[str]) -> Compose:
     """Transforms of all changes that are switched on."""
     pitch, stretch, speed = augmentation.pitch_semitones, augmentation.time_stretch, augmentation.speed
-    gain, snr = augmentation.gain_db, augmentation.noise_snr_db
+    gain, snrs = augmentation.gain_db, (augmentation.noise_snr_db, augmentation.noise_highest_snr_db)
     chain = [
         PitchShift(-pitch, pitch, p=float(pitch > 0)),
         TimeStretch(1 - stretch, 1 + stretch, leave_length_unchanged=False, p=float(stretch > 0)),
         # Samples at another rate, taken for samples at the old one, are faster or slower.
         Resample(round(sampling_rate / (1 + speed)), round(sampling_rate / (1 - speed)), p=float(speed > 0)),
         Reverberation(augmentation.reverberation_s, p=augmentation.reverberation_probability),
-        AddColorNoise(snr, HIGHEST_SNR_DB, *NOISE_COLOURS_DB, p=augmentation.noise_probability),
-        Babble(voices, snr, p=augmentation.babble_probability if voices else 0.0),
-        Music(snr, p=augmentation.music_probability),
+        AddColorNoise(*snrs, *NOISE_COLOURS_DB, p=augmentation.noise_probability),
+        Babble(voices, snrs, p=augmentation.babble_probability if voices else 0.0),
+        Music(snrs, p=augmentation.music_probability),
         Gain(-gain, gain, p=float(gain > 0)),
         telephone(augmentation.telephone_probability),
         Codec(p=augmentation.codec_probability),
@@ -64,17 +64,17 @@ def telephone(probability: float) -> BandPassFilter:
 
 
 class BackgroundNoise(BaseWaveformTransform):
-    """A sound of any level behind the voice, `noise_snr_db` to 40 dB below it; subclasses make it."""
+    """A sound of any level behind the voice, of a signal-to-noise ratio in a range of dB; subclasses make it."""
 
-    def __init__(self, lowest_snr_db: float, p: float = 0.5):
+    def __init__(self, snrs_db: tuple[float, float], p: float = 0.5):
         super().__init__(p)
-        self.lowest_snr_db = lowest_snr_db
+        self.snrs_db = snrs_db
 
     def randomize_parameters(self, samples: np.ndarray, sample_rate: int) -> None:
         """Draw the level."""
         super().randomize_parameters(samples, sample_rate)
         if self.parameters["should_apply"]:
-            self.parameters["snr_db"] = random.uniform(self.lowest_snr_db, HIGHEST_SNR_DB)
+            self.parameters["snr_db"] = random.uniform(*self.snrs_db)
 
     def apply(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
         """Copy of the samples in the noise."""
@@ -88,8 +88,8 @@ class BackgroundNoise(BaseWaveformTransform):
 class Babble(BackgroundNoise):
     """Several other voices at once, equally loud, each from a random place in its clip."""
 
-    def __init__(self, voices: Sequence[str], lowest_snr_db: float, p: float = 0.5):
-        super().__init__(lowest_snr_db, p)
+    def __init__(self, voices: Sequence[str], snrs_db: tuple[float, float], p: float = 0.5):
+        super().__init__(snrs_db, p)
         self.voices = list(voices)
 
     def sound(self, count: int, sample_rate: int) -> np.ndarray:

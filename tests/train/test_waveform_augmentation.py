@@ -66,6 +66,13 @@ def test_noise_has_the_drawn_snr():
     assert 30 < max(ratios) <= 40.1
 
 
+def test_noise_stays_below_its_highest_snr():
+    clip = speech_like(2.0)
+    strengths = {"noise_probability": 1.0, "noise_snr_db": 5.0, "noise_highest_snr_db": 9.0}
+    ratios = [level_db(clip) - level_db(noisy - clip) for noisy in changed(clip, **strengths)]
+    assert 5 <= min(ratios) < 7 < max(ratios) <= 9.1
+
+
 def test_noise_of_one_snr_is_measured_as_that():
     clip = speech_like(2.0)
     for noisy in changed(clip, noise_probability=1.0, noise_snr_db=40.0):
@@ -252,9 +259,20 @@ def test_nothing_is_on_by_default():
 
 
 @pytest.mark.parametrize(
-    "strengths", [{"noise_probability": 1.5}, {"speed": -0.1}, {"time_stretch": 1.0}, {"reverberation_s": 0.0}]
+    "strengths",
+    [
+        {"noise_probability": 1.5},
+        {"speed": -0.1},
+        {"time_stretch": 1.0},
+        {"reverberation_s": 0.0},
+    ],
 )
 def test_impossible_strengths_are_named(strengths):
     (name,) = strengths
     with pytest.raises(ValueError, match=f"waveform_augmentation.{name} must be between"):
         WaveformAugmentation(**strengths)
+
+
+def test_a_highest_ratio_below_the_lowest_is_named():
+    with pytest.raises(ValueError, match="must not be above noise_highest_snr_db, got 10.0 and 5.0"):
+        WaveformAugmentation(noise_snr_db=10.0, noise_highest_snr_db=5.0)
