@@ -58,6 +58,9 @@ class SERConfig(PreTrainedConfig):
             How many of the MFCC are read.
         pitch_gate_db (`float`, *optional*):
             Frames whose level is this much below the loudest frame's, in dB, count as unvoiced. By default none.
+        voice_directions (`int`, defaults to 0):
+            How many of the directions in which voices differ, whatever they express, are taken out of the
+            functionals. They are measured on training speakers, as the normalisation is.
         functional_dense_size (`int`, defaults to 128):
             Units of the ReLU layer between the functionals and logits.
         functional_dropout (`float`, defaults to 0.5):
@@ -85,6 +88,7 @@ class SERConfig(PreTrainedConfig):
     functionals: bool = False
     functional_mfcc: int = 13
     pitch_gate_db: float | int | None = None
+    voice_directions: int = 0
     functional_dense_size: int = 128
     functional_dropout: float | int = 0.5
     temperature: float | int = 1.0
@@ -114,6 +118,8 @@ class SERConfig(PreTrainedConfig):
                 f"got feature_size={self.feature_size} and functional_mfcc={self.functional_mfcc}, but "
                 f"{track_count(0)} of the features are none."
             )
+        if self.voice_directions and not self.functionals:
+            raise ValueError(f"voice_directions={self.voice_directions} are those of functionals: set functionals.")
 
     def validate_temperature(self) -> None:
         if self.temperature <= 0:

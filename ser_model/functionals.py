@@ -178,23 +178,30 @@ def pitch_and_rhythm(
 class Functionals(nn.Module):
     """[`tracks_and_functionals`], the latter in standard deviations from their means in training.
 
-    These statistics are part of the weights.
+    Of these the directions are taken out in which voices differ (nuisance attribute projection, Solomonoff et al.
+    2005). These statistics are part of the weights.
 
     Args:
         functional_mfcc, pitch_gate_db: as there.
+        voice_directions: how many are taken out.
     """
 
-    def __init__(self, functional_mfcc: int, pitch_gate_db: float | None = None):
+    def __init__(self, functional_mfcc: int, pitch_gate_db: float | None = None, voice_directions: int = 0):
         super().__init__()
         self.functional_mfcc = functional_mfcc
         self.pitch_gate_db = pitch_gate_db
         self.size = functional_size(track_count(functional_mfcc))
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("std", torch.ones(self.size))
+        directions = torch.zeros(voice_directions, self.size) if voice_directions else None
+        self.register_buffer("voice_directions", directions)
 
     def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tracks (batch, frames, tracks), and functionals (batch, size), none further than LARGEST from 0."""
+        """Tracks (batch, frames, tracks), and functionals (batch, size)."""
         # In float32 whatever the weights are in: half precision cannot hold the squares of decibels.
         tracks, values = tracks_and_functionals(input_features.float(), mask, self.functional_mfcc, self.pitch_gate_db)
         standardised = ((values - self.mean.float()) / self.std.float()).clamp(-LARGEST, LARGEST)
+        if self.voice_directions is not None:
+            directions = self.voice_directions.float()
+            standardised = standardised - standardised @ directions.T @ directions
         return tracks.to(self.mean.dtype), standardised.to(self.mean.dtype)

@@ -68,6 +68,8 @@ class SERPreTrainedModel(PreTrainedModel):
         elif isinstance(module, Functionals):
             init.zeros_(module.mean)
             init.ones_(module.std)
+            if module.voice_directions is not None:
+                init.zeros_(module.voice_directions)
 
     def _init_lstm(self, lstm: nn.LSTM) -> None:
         """Xavier input weights, orthogonal recurrent weights and a forget-gate bias of 1 (Jozefowicz et al. 2015)."""
@@ -99,6 +101,10 @@ class SERModel(SERPreTrainedModel):
         """The same for the functionals, (functionals,) each."""
         self.encoder.functionals.mean.copy_(mean)
         self.encoder.functionals.std.copy_(std)
+
+    def set_voice_directions(self, directions: torch.Tensor) -> None:
+        """Set what is taken out of the functionals: orthonormal rows, (voice_directions, functionals), or zeros."""
+        self.encoder.functionals.voice_directions.copy_(directions)
 
     def forward(
         self,

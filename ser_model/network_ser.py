@@ -133,7 +133,8 @@ class SEREncoder(nn.Module):
         super().__init__()
         self.register_buffer("feature_mean", torch.zeros(config.feature_size))
         self.register_buffer("feature_std", torch.ones(config.feature_size))
-        self.functionals = Functionals(config.functional_mfcc, config.pitch_gate_db) if config.functionals else None
+        settings = config.functional_mfcc, config.pitch_gate_db, config.voice_directions
+        self.functionals = Functionals(*settings) if config.functionals else None
         size = config.feature_size if self.functionals is None else track_count(config.functional_mfcc)
         self.feature_dropout = nn.Dropout1d(config.feature_dropout)
         self.convolutions = nn.ModuleList()

@@ -22,6 +22,7 @@ from train.randomness import Epoch, seeded
 logger = logging.getLogger(__name__)
 
 READ_AT_ONCE = 64  # rows, one by one takes several times as long
+VOICE_COLUMNS = ("speaker", "corpus")
 STATISTICS_CLIPS = 2000  # enough for means and deviations of frames to within a per cent
 
 
@@ -145,14 +146,17 @@ class BatchBuilder:
 
 
 def sample_rows(dataset: Dataset) -> UtteranceRows:
-    """A fixed sample of the training clips, evenly drawn, which statistics are measured on."""
+    """A fixed sample of the training clips, evenly drawn, which statistics are measured on; with VOICE_COLUMNS."""
     step = max(1, len(dataset) // STATISTICS_CLIPS)
-    return UtteranceRows(dataset.select(range(0, len(dataset), step)))
+    sample = dataset.select(range(0, len(dataset), step))
+    return UtteranceRows(sample, {name: np.unique(sample[name][:], return_inverse=True)[1] for name in VOICE_COLUMNS})
 
 
-def unchanged_batches(rows: Iterable[Mapping[str, Any]], extractor: SERFeatureExtractor) -> Iterator[BatchFeature]:
-    """Batches of rows with `log_mel` and `label`, without augmentation."""
-    builder, rows = BatchBuilder(extractor), iter(rows)
+def unchanged_batches(
+    rows: Iterable[Mapping[str, Any]], extractor: SERFeatureExtractor, extra_columns: Sequence[str] = ()
+) -> Iterator[BatchFeature]:
+    """Batches of rows with `log_mel`, `label` and the extra columns, without augmentation."""
+    builder, rows = BatchBuilder(extractor, extra_columns=extra_columns), iter(rows)
     while chunk := list(itertools.islice(rows, READ_AT_ONCE)):
         yield builder(chunk)
 
@@ -171,6 +175,38 @@ def functional_statistics(
         tracks_and_functionals(batch["input_features"], batch["attention_mask"].bool(), *settings)[1]
         for batch in batches
     )
+
+
+def voice_directions(
+    functionals: torch.Tensor, labels: torch.Tensor, speakers: torch.Tensor, corpora: torch.Tensor, count: int
+) -> torch.Tensor:
+    """
+    The directions in which the voices of a corpus differ most, whatever they express.
+
+    A voice differs by the mean, over the emotions that it expresses, of what it has more than its corpus in that one.
+
+    Args:
+        functionals: of utterances, in standard deviations, (utterances, functionals).
+        labels, speakers, corpora: numbers, (utterances,) each.
+        count: how many directions.
+
+    Returns:
+        Orthonormal rows (count, functionals), the first the largest; zeros where there are fewer voices.
+    """
+    differences = []
+    for speaker in speakers.unique():
+        own = speakers == speaker
+        corpus = corpora == corpora[own][0]
+        by_label = [
+            functionals[own & (labels == label)].mean(0) - functionals[corpus & (labels == label)].mean(0)
+            for label in labels[own].unique()
+        ]
+        differences.append(torch.stack(by_label).mean(0))
+    _, strengths, rows = torch.linalg.svd(torch.stack(differences), full_matrices=False)
+    directions = torch.zeros(count, functionals.shape[1])
+    found = rows[strengths > 1e-6 * len(rows)][:count]
+    directions[: len(found)] = found
+    return directions
 
 
 def mean_and_deviation(parts: Iterable[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

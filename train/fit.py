@@ -31,6 +31,7 @@ from train.corpora.base import CorpusError
 from train.corpora.splits import corpus_of, official_split, random_split
 from train.dataset import (
     STATISTICS_CLIPS,
+    VOICE_COLUMNS,
     BatchBuilder,
     UtteranceRows,
     analysed,
@@ -38,6 +39,7 @@ from train.dataset import (
     functional_statistics,
     sample_rows,
     unchanged_batches,
+    voice_directions,
 )
 from train.evaluation import fit_temperature
 from train.figures import save_learning_curves
@@ -252,11 +254,17 @@ def analysed_or_stream(
 def set_statistics(model: SERForAudioClassification, train: Dataset | Stream, extractor: SERFeatureExtractor) -> None:
     """Normalise the model's features, and functionals if any, by the training clips; of a stream the first ones."""
     rows = itertools.islice(train.unchanged(), STATISTICS_CLIPS) if isinstance(train, Stream) else sample_rows(train)
-    batches = list(unchanged_batches(rows, extractor))
+    count = model.config.voice_directions
+    batches = list(unchanged_batches(rows, extractor, VOICE_COLUMNS if count else ()))
     model.ser.set_feature_statistics(*feature_statistics(batches))
     if model.config.functionals:
         settings = model.config.functional_mfcc, model.config.pitch_gate_db
         model.ser.set_functional_statistics(*functional_statistics(batches, *settings))
+    if count:
+        functionals = model.ser.encoder.functionals
+        values = [functionals(batch["input_features"], batch["attention_mask"].bool())[1] for batch in batches]
+        columns = (torch.cat([batch[name] for batch in batches]) for name in ("labels", *VOICE_COLUMNS))
+        model.ser.set_voice_directions(voice_directions(torch.cat(values), *columns, count))
 
 
 def speakers_of(part: Dataset | Stream) -> frozenset[str]:

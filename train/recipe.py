@@ -112,6 +112,10 @@ class Recipe:
             raise RecipeError(
                 f"{self.name}: shares of a corpus cannot be taken while streaming; leave out one of them."
             )
+        if self.network.get("voice_directions"):
+            raise RecipeError(
+                f"{self.name}: a stream does not tell its speakers apart; leave out network.voice_directions."
+            )
         if self.waveform_augmentation.get("copies"):
             raise RecipeError(f"{self.name}: a stream is not stored; leave out waveform_augmentation.copies.")
         if self.augmentation.get("undisturbed_epochs"):

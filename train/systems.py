@@ -36,6 +36,7 @@ SEEN_BEFORE = {
     ),
 }
 CROSS_CORPUS = "cross-corpus"
+NO_LAYERS = ("pitch_gate_db", "voice_directions")
 
 
 def recorded_runs() -> list[Path]:
@@ -124,8 +125,8 @@ def baseline_line(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def layers_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's network but for the gate of the pitch, which is no layer and for noise alone."""
-    return {name: value for name, value in recipe.get("network", {}).items() if name != "pitch_gate_db"}
+    """A recipe's network but for what is no layer: the gate of the pitch, and directions that are taken out."""
+    return {name: value for name, value in recipe.get("network", {}).items() if name not in NO_LAYERS}
 
 
 def cross_validation_table(checkpoint: Path) -> str:

@@ -115,6 +115,32 @@ def test_frames_without_the_features_are_refused():
         SERConfig(feature_size=13, functionals=True)
 
 
+def test_what_lies_along_a_voice_direction_changes_nothing(tmp_path):
+    torch.manual_seed(0)
+    settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC}
+    model = SERForAudioClassification(SERConfig(**settings, functionals=True, voice_directions=2)).eval()
+    inputs = EXTRACTOR([speech_like(1.0), speech_like(0.7, pitch=220)], return_tensors="pt")
+    functionals = model.ser.encoder.functionals
+    size = functionals.size
+    model.ser.set_functional_statistics(torch.zeros(size), torch.full((size,), 50.0))
+    _, everything = functionals(inputs["input_features"], inputs["attention_mask"].bool())
+    directions = torch.linalg.qr(torch.stack([everything[0], torch.randn(size)]).T)[0].T
+    model.ser.set_voice_directions(directions)
+    _, rest = functionals(inputs["input_features"], inputs["attention_mask"].bool())
+    torch.testing.assert_close(rest[0], torch.zeros(size), atol=1e-4, rtol=0)
+    assert rest[1].abs().max() > 0.1
+    torch.testing.assert_close(rest @ directions.T, torch.zeros(2, 2), atol=1e-4, rtol=0)
+    model.save_pretrained(tmp_path)
+    loaded = SERForAudioClassification.from_pretrained(tmp_path).eval()
+    assert torch.equal(loaded.ser.encoder.functionals.voice_directions, directions)
+    assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
+
+
+def test_voice_directions_need_functionals():
+    with pytest.raises(StrictDataclassError, match="set functionals"):
+        SERConfig(feature_size=13, voice_directions=2)
+
+
 def test_half_precision_answers_as_float():
     torch.manual_seed(0)
     settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC}

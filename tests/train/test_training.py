@@ -15,8 +15,16 @@ from tests.generated_sound import speech_like
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
 from train.corpora import CORPORA, load_corpora
-from train.dataset import BatchBuilder, UtteranceRows, analysed, feature_statistics, sample_rows, unchanged_batches
-from train.fit import build_trainer, training_arguments
+from train.dataset import (
+    BatchBuilder,
+    UtteranceRows,
+    analysed,
+    feature_statistics,
+    sample_rows,
+    unchanged_batches,
+    voice_directions,
+)
+from train.fit import build_trainer, set_statistics, training_arguments
 from train.randomness import Epoch
 from train.recipe import Recipe, load_recipe, recipe_names
 from train.waveform_augmentation import WaveformAugmentation
@@ -274,6 +282,36 @@ def test_mixup_labels_reach_the_loss(corpora, tmp_path):
     loss = trainer.compute_loss(trainer.model, batch)
     plain = trainer.compute_loss(trainer.model, {k: v for k, v in batch.items() if not k.startswith("mixup")})
     assert loss != plain
+
+
+def test_voice_directions_are_those_in_which_voices_differ():
+    """Two corpora of three voices: emotions, voices and corpora each have directions of their own."""
+    generator = torch.Generator().manual_seed(0)
+    speakers = torch.arange(6).repeat_interleave(40)
+    corpora, labels = speakers // 3, torch.arange(240) % 4
+    size = 12
+    functionals = 0.1 * torch.randn(240, size, generator=generator)
+    functionals[:, 0] += 5.0 * labels
+    functionals[:, 1] += 8.0 * corpora
+    functionals[:, 2] += torch.tensor([-2.0, 0.0, 2.0, 2.0, -2.0, 0.0])[speakers]
+    functionals[:, 3] += torch.tensor([1.0, -2.0, 1.0, 1.0, 1.0, -2.0])[speakers]
+    directions = voice_directions(functionals, labels, speakers, corpora, 2)
+    torch.testing.assert_close(directions @ directions.T, torch.eye(2), atol=1e-5, rtol=0)
+    assert (directions[:, 2:4].square().sum(1) > 0.99).all()
+    alone = voice_directions(functionals[:40], labels[:40], speakers[:40], corpora[:40], 2)
+    assert (alone == 0).all()
+
+
+def test_training_takes_voice_directions_out_of_functionals(corpora, tmp_path):
+    recipe = small_recipe(
+        features={"feature_names": ["mfcc", "spectral_shape", "f0"], "n_mels": 24, "n_mfcc": 5},
+        network={"functionals": True, "functional_mfcc": 5, "voice_directions": 2, "lstm_sizes": [4]},
+    )
+    dataset = analysed(load_corpora(["ravdess"], corpora, labels=recipe.labels), recipe.feature_extractor())
+    model = SERForAudioClassification(recipe.config())
+    set_statistics(model, dataset, recipe.feature_extractor())
+    directions = model.ser.encoder.functionals.voice_directions
+    torch.testing.assert_close(directions @ directions.T, torch.eye(2), atol=1e-4, rtol=0)
 
 
 def test_one_process_uses_one_gpu(tmp_path, monkeypatch):
