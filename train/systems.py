@@ -20,12 +20,12 @@ RESULTS = Path(__file__).parent / "results"  # a folder with metrics.json for ea
 # What of a protocol's test speakers was seen before a recipe was chosen, so that its figures are not free of a choice.
 SEEN_BEFORE = {
     ("functional_ravdess_lstm", "ravdess"): (
-        "fold1 to fold3 for this choice, fold4 when earlier recipes were tested; of fold5, only what classical "
-        "functionals have on all folds together"
+        "fold1 to fold3 for this choice, fold4 and fold5 when it was tested with one seed and without "
+        "feature_dropout, and fold4 when earlier recipes were"
     ),
     ("functional_lstm", "speakers"): (
-        "RAVDESS' fold1 to fold3 for this choice, and those of all corpora when earlier recipes, and functionals "
-        "without an LSTM, were tested"
+        "RAVDESS' fold1 to fold3 for this choice, and those of all corpora when it was tested without feature_dropout "
+        "and voice_directions, as earlier recipes and functionals without an LSTM were"
     ),
     ("ser_ravdess_lstm", "ravdess"): (
         "fold1 and fold2 for this choice, fold4 when earlier recipes were tested, and of fold3 actor 12, on whom the "
