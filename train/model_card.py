@@ -177,9 +177,11 @@ def describe_architecture(config: SERConfig) -> str:
         parts.append(f"dense layers of {', '.join(map(str, config.dense_sizes))}")
     if config.functionals:
         size = functional_size(track_count(config.functional_mfcc))
+        directions = config.voice_directions
+        voices = f", less {directions} directions in which voices differ" if directions else ""
         parts.append(
             f"and beside them {size:,} functionals of {config.functional_mfcc} MFCC, spectral shape and pitch "
-            "(moments, correlations, delayed correlations), which a linear layer and a dense one of "
+            f"(moments, correlations, delayed correlations{voices}), which a linear layer and a dense one of "
             f"{config.functional_dense_size} units read"
         )
     return ", ".join(parts)
