@@ -261,10 +261,15 @@ def set_statistics(model: SERForAudioClassification, train: Dataset | Stream, ex
         settings = model.config.functional_mfcc, model.config.pitch_gate_db
         model.ser.set_functional_statistics(*functional_statistics(batches, *settings))
     if count:
-        functionals = model.ser.encoder.functionals
-        values = [functionals(batch["input_features"], batch["attention_mask"].bool())[1] for batch in batches]
-        columns = (torch.cat([batch[name] for batch in batches]) for name in ("labels", *VOICE_COLUMNS))
-        model.ser.set_voice_directions(voice_directions(torch.cat(values), *columns, count))
+        set_voice_directions(model, batches)
+
+
+def set_voice_directions(model: SERForAudioClassification, batches: Sequence[Mapping[str, torch.Tensor]]) -> None:
+    """Let the model leave out of its functionals what the voices of normalised batches differ in."""
+    functionals = model.ser.encoder.functionals
+    values = [functionals(batch["input_features"], batch["attention_mask"].bool())[1] for batch in batches]
+    columns = (torch.cat([batch[name] for batch in batches]) for name in ("labels", *VOICE_COLUMNS))
+    model.ser.set_voice_directions(voice_directions(torch.cat(values), *columns, model.config.voice_directions))
 
 
 def speakers_of(part: Dataset | Stream) -> frozenset[str]:

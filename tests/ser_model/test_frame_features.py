@@ -138,6 +138,17 @@ def test_pitch_of_a_buzz_is_right_to_half_a_per_cent(start, end):
     assert voicing[inner].min() > 0.9
 
 
+def test_windows_that_share_their_products_have_the_pitch_of_those_that_do_not():
+    """The window of 40 ms is four steps of 10 ms, but not a number of steps of 30 ms."""
+    clip = speech_like(2.0)
+    often, seldom = (
+        SERFeatureExtractor(feature_names=["f0"], hop_length=hop)(clip, return_tensors="pt").input_features[0]
+        for hop in (160, 480)
+    )
+    assert (seldom[:, 0] > 0).sum() > 20
+    torch.testing.assert_close(often[::3], seldom, rtol=1e-4, atol=1e-4)
+
+
 def test_pitch_does_not_depend_on_the_level():
     clip = pitched(np.full(SAMPLING_RATE, 150.0))
     for gain in (1e-4, 10.0):
