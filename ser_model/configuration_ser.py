@@ -23,8 +23,8 @@ class SERConfig(PreTrainedConfig):
         feature_size (`int`, defaults to 40):
             Features per frame that the extractor gives.
         feature_dropout (`float`, defaults to 0.0):
-            Share of the features that an utterance's first layer does not get at all, from the first frame to the
-            last; in training.
+            Probability, in training, that the sequence lacks a feature from the first frame of an utterance to its
+            last. Functionals are made of all.
         conv_channels (`list[int]`, defaults to none):
             Output channels of each convolution over time, in front of the LSTM.
         conv_kernel_sizes (`list[int]`):
@@ -59,8 +59,8 @@ class SERConfig(PreTrainedConfig):
         pitch_gate_db (`float`, *optional*):
             Frames whose level is this much below the loudest frame's, in dB, count as unvoiced. By default none.
         voice_directions (`int`, defaults to 0):
-            How many of the directions in which voices differ, whatever they express, are taken out of the
-            functionals. They are measured on training speakers, as the normalisation is.
+            How many directions in which voices differ, whatever they express, are removed from the functionals. They
+            are measured on training speakers, as the normalisation is.
         functional_dense_size (`int`, defaults to 128):
             Units of the ReLU layer between the functionals and logits.
         functional_dropout (`float`, defaults to 0.5):
@@ -118,6 +118,8 @@ class SERConfig(PreTrainedConfig):
                 f"got feature_size={self.feature_size} and functional_mfcc={self.functional_mfcc}, but "
                 f"{track_count(0)} of the features are none."
             )
+        if self.voice_directions < 0:
+            raise ValueError(f"voice_directions must not be negative, got {self.voice_directions}.")
         if self.voice_directions and not self.functionals:
             raise ValueError(f"voice_directions={self.voice_directions} are those of functionals: set functionals.")
 

@@ -6,6 +6,8 @@ features of emotion (Eyben et al. 2016) are functionals, too; those of pairs are
 train/EXPERIMENTS.md. All of it is differentiable torch, in batches: padding changes nothing, and it is exported.
 """
 
+import contextlib
+
 import torch
 from torch import nn
 
@@ -175,6 +177,13 @@ def pitch_and_rhythm(
     return torch.cat([jitter, jitter_deviation, shimmer, *rhythm, frames / 100, frames.log()], -1)
 
 
+def without_autocast(device_type: str) -> contextlib.AbstractContextManager:
+    """Context in which products of matrices keep their precision; nothing where they do anyway, as in an export."""
+    if torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return contextlib.nullcontext()
+
+
 class Functionals(nn.Module):
     """[`tracks_and_functionals`], the latter in standard deviations from their means in training.
 
@@ -199,6 +208,11 @@ class Functionals(nn.Module):
     def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tracks (batch, frames, tracks), and functionals (batch, size)."""
         # In float32 whatever the weights are in: half precision cannot hold the squares of decibels.
+        with without_autocast(input_features.device.type):
+            return self.in_float32(input_features, mask)
+
+    def in_float32(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same, but for what autocast would do to it."""
         tracks, values = tracks_and_functionals(input_features.float(), mask, self.functional_mfcc, self.pitch_gate_db)
         standardised = ((values - self.mean.float()) / self.std.float()).clamp(-LARGEST, LARGEST)
         if self.voice_directions is not None:

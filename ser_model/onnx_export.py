@@ -283,5 +283,6 @@ def quantise_weights(model: onnx.ModelProto) -> None:
 
 
 def is_quantised(weight: TensorProto) -> bool:
-    """Whether an initial value is a large matrix of the network; the features need their precision."""
-    return weight.name.startswith("network.") and len(weight.dims) > 1 and math.prod(weight.dims) >= SMALLEST_QUANTISED
+    """Whether an initial value is a large matrix of the network; features and functionals need their precision."""
+    of_layer = weight.name.startswith("network.") and ".functionals." not in weight.name
+    return of_layer and len(weight.dims) > 1 and math.prod(weight.dims) >= SMALLEST_QUANTISED

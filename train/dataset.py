@@ -184,6 +184,7 @@ def voice_directions(
     The directions in which the voices of a corpus differ most, whatever they express.
 
     A voice differs by the mean, over the emotions that it expresses, of what it has more than its corpus in that one.
+    Every voice counts the same; one with few clips also brings what their sentences differ in.
 
     Args:
         functionals: of utterances, in standard deviations, (utterances, functionals).
@@ -202,9 +203,11 @@ def voice_directions(
             for label in labels[own].unique()
         ]
         differences.append(torch.stack(by_label).mean(0))
-    _, strengths, rows = torch.linalg.svd(torch.stack(differences), full_matrices=False)
+    stacked = torch.stack(differences)
+    _, strengths, rows = torch.linalg.svd(stacked, full_matrices=False)
+    rounding = strengths[0] * max(stacked.shape) * torch.finfo(stacked.dtype).eps
     directions = torch.zeros(count, functionals.shape[1])
-    found = rows[strengths > 1e-6 * len(rows)][:count]
+    found = rows[strengths > rounding][:count]
     directions[: len(found)] = found
     return directions
 

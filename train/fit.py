@@ -265,8 +265,9 @@ def set_statistics(model: SERForAudioClassification, train: Dataset | Stream, ex
 
 
 def set_voice_directions(model: SERForAudioClassification, batches: Sequence[Mapping[str, torch.Tensor]]) -> None:
-    """Let the model leave out of its functionals what the voices of normalised batches differ in."""
+    """Let the model remove from its functionals what the voices of some batches differ in."""
     functionals = model.ser.encoder.functionals
+    functionals.voice_directions.zero_()
     values = [functionals(batch["input_features"], batch["attention_mask"].bool())[1] for batch in batches]
     columns = (torch.cat([batch[name] for batch in batches]) for name in ("labels", *VOICE_COLUMNS))
     model.ser.set_voice_directions(voice_directions(torch.cat(values), *columns, model.config.voice_directions))
@@ -291,7 +292,8 @@ def training_arguments(recipe: Recipe, output: Path = Path(), seed: int = 0) -> 
     folder = os.path.abspath(output / TRAINER_FOLDER)
     defaults = TRAINING_DEFAULTS | (streaming_defaults(recipe) if recipe.streaming else {}) | best
     arguments = TrainingArguments(output_dir=folder, seed=seed, **(defaults | recipe.training))
-    if arguments.n_gpu > 1:  # DataParallel would put the parts' logits one behind the other; torchrun does not
+    if arguments.n_gpu > 1:  # DataParallel gathers along the first dimension, which is the parts' in part_logits
+        logger.warning("One process trains on one GPU; for all: torchrun --nproc_per_node %d -m ...", arguments.n_gpu)
         arguments._n_gpu = 1
     return arguments
 

@@ -114,7 +114,7 @@ class Recipe:
             )
         if self.network.get("voice_directions"):
             raise RecipeError(
-                f"{self.name}: a stream does not tell its speakers apart; leave out network.voice_directions."
+                f"{self.name}: the rows of a stream do not tell speakers apart; leave out network.voice_directions."
             )
         if self.waveform_augmentation.get("copies"):
             raise RecipeError(f"{self.name}: a stream is not stored; leave out waveform_augmentation.copies.")

@@ -136,9 +136,10 @@ def test_what_lies_along_a_voice_direction_changes_nothing(tmp_path):
     assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
 
 
-def test_voice_directions_need_functionals():
-    with pytest.raises(StrictDataclassError, match="set functionals"):
-        SERConfig(feature_size=13, voice_directions=2)
+@pytest.mark.parametrize(("count", "message"), [(2, "set functionals"), (-1, "must not be negative")])
+def test_voice_directions_that_cannot_be(count, message):
+    with pytest.raises(StrictDataclassError, match=message):
+        SERConfig(feature_size=13, voice_directions=count)
 
 
 def test_half_precision_answers_as_float():
@@ -152,6 +153,18 @@ def test_half_precision_answers_as_float():
         expected = model(**inputs).logits
         halved = model.half()(inputs["input_features"].half(), inputs["attention_mask"]).logits
     torch.testing.assert_close(halved.float(), expected, atol=0.05, rtol=0)
+
+
+def test_autocast_leaves_functionals_as_they_are():
+    torch.manual_seed(0)
+    functionals = Functionals(MFCC, voice_directions=2)
+    functionals.voice_directions.copy_(torch.linalg.qr(torch.randn(functionals.size, 2))[0].T)
+    inputs = EXTRACTOR([speech_like(1.0)], return_tensors="pt")
+    plain = functionals(inputs["input_features"], inputs["attention_mask"].bool())
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = functionals(inputs["input_features"], inputs["attention_mask"].bool())
+    for one, other in zip(plain, cast, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_faint_frames_may_go_without_pitch():

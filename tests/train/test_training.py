@@ -298,6 +298,9 @@ def test_voice_directions_are_those_in_which_voices_differ():
     directions = voice_directions(functionals, labels, speakers, corpora, 2)
     torch.testing.assert_close(directions @ directions.T, torch.eye(2), atol=1e-5, rtol=0)
     assert (directions[:, 2:4].square().sum(1) > 0.99).all()
+    both = voice_directions(functionals[:80], labels[:80], speakers[:80], corpora[:80], 3)
+    assert both[0].abs().max() > 0.5
+    assert (both[1:] == 0).all()  # two voices differ from their mean along one direction
     alone = voice_directions(functionals[:40], labels[:40], speakers[:40], corpora[:40], 2)
     assert (alone == 0).all()
 
