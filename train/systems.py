@@ -1,5 +1,6 @@
 """README's table of systems: what each recipe reaches on new speakers, beside speakers that it heard in training."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from ser_model.recognizer import PRETRAINED
 from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.compare import TOGETHER, results_of
 from train.model_card import percent, table
+from train.recipe import load_recipe
 from train.report import METRICS_FILE, corpus_title, interval_text, uar_text
 
 
@@ -103,7 +105,7 @@ def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str
     lines, commands = [], []
     for metrics in map(read_metrics, filter(on_unknown_corpora, runs)):
         recipe = metrics["recipe"]["name"]
-        baseline = baselines.get(f"{CROSS_CORPUS}, {recipe}")
+        baseline = baseline_of_clips(metrics["recipe"], baselines)
         if baseline is None:
             missing = f"python -m benchmarks.egemaps --protocol {CROSS_CORPUS} --recipe {recipe}"
             raise ValueError(f"The baseline of the same clips is missing: {missing}.")
@@ -114,7 +116,25 @@ def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str
             cells = [uar_and_accuracy(figures)[0], uar_and_accuracy(other)[0], f"{gain:+.1f}"]
             lines.append([f"`{recipe}`", corpus_title(corpus), len(metrics["labels"]), figures["clips"], *cells])
     header = ("recipe", "tested on", "labels", "clips", "UAR % (95 % interval)", "eGeMAPS and an SVM", "difference")
-    return f"{table(header, lines)}\n\nBy {' and '.join(commands)}." if lines else ""
+    return f"{table(header, lines)}\n\nBy {' and '.join(dict.fromkeys(commands))}." if lines else ""
+
+
+def baseline_of_clips(
+    recipe: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """The baseline that was trained on the same clips as a recipe, each corpus left out in turn; None without one."""
+    for name, baseline in baselines.items():
+        protocol, _, other = name.partition(", ")
+        if protocol == CROSS_CORPUS and (
+            other == recipe["name"] or clips_of(dataclasses.asdict(load_recipe(other))) == clips_of(recipe)
+        ):
+            return baseline
+    return None
+
+
+def clips_of(recipe: Mapping[str, Any]) -> list[Any]:
+    """What tells which clips a recipe is trained on."""
+    return [recipe.get(name) or None for name in ("corpora", "labels", "label_map", "shares")]
 
 
 def baseline_line(entry: Mapping[str, Any]) -> list[Any]:

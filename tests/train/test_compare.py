@@ -1,6 +1,7 @@
 """Comparison of runs: one line for each run, one heading for each way of measuring."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from ser_model.recognizer import PRETRAINED
 from train import systems
 from train.__main__ import main
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
-from train.systems import choice_notes, cross_corpus_table, cross_validation_table, systems_table
+from train.recipe import load_recipe
+from train.systems import baseline_of_clips, choice_notes, cross_corpus_table, cross_validation_table, systems_table
 
 
 def figures(uar: float, deviation: float | None = None, interval: list[float] | None = None, **more) -> dict:
@@ -212,6 +214,14 @@ def test_unknown_corpora_stand_beside_the_baseline_of_the_same_clips(tmp_path):
     assert last == "By `python -m train crossvalidate` and `python -m benchmarks.egemaps`."
     assert systems_table([known, unknown]) == systems_table([known])
     assert cross_corpus_table([known], {}) == ""
+
+
+def test_a_baseline_serves_every_recipe_of_the_same_clips():
+    baselines = {"ravdess, ravdess alone": {}, "cross-corpus, ser_clean_lstm": {"clips": 5734}}
+    recipe = dataclasses.asdict(load_recipe("functional_lstm"))
+    assert baseline_of_clips(recipe, baselines) == {"clips": 5734}
+    for change in ({"shares": {"tess": 0.5}}, {"corpora": ["ravdess", "tess"]}, {"label_map": {"calm": "neutral"}}):
+        assert baseline_of_clips(recipe | change, baselines) is None
 
 
 def test_figures_that_a_choice_had_seen_say_so(tmp_path):
