@@ -1,6 +1,5 @@
 """README's table of systems: what each recipe reaches on new speakers, beside speakers that it heard in training."""
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -123,18 +122,20 @@ def baseline_of_clips(
     recipe: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, Any] | None:
     """The baseline that was trained on the same clips as a recipe, each corpus left out in turn; None without one."""
-    for name, baseline in baselines.items():
-        protocol, _, other = name.partition(", ")
-        if protocol == CROSS_CORPUS and (
-            other == recipe["name"] or clips_of(dataclasses.asdict(load_recipe(other))) == clips_of(recipe)
-        ):
-            return baseline
-    return None
+    own = baselines.get(f"{CROSS_CORPUS}, {recipe['name']}")
+    others = (entry for name, entry in baselines.items() if name.startswith(f"{CROSS_CORPUS}, "))
+    return own or next((entry for entry in others if on_clips_of(recipe, entry)), None)
 
 
-def clips_of(recipe: Mapping[str, Any]) -> list[Any]:
-    """What tells which clips a recipe is trained on."""
-    return [recipe.get(name) or None for name in ("corpora", "labels", "label_map", "shares")]
+def on_clips_of(recipe: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
+    """Whether a baseline, whose own recipe is another one, is about the same clips and labels as a recipe."""
+    other = load_recipe(baseline["recipe"])
+    return (recipe["corpora"], recipe["labels"], recipe["label_map"], recipe["shares"]) == (
+        baseline["trained_on"],
+        baseline["labels"],
+        other.label_map,
+        other.shares,
+    )
 
 
 def baseline_line(entry: Mapping[str, Any]) -> list[Any]:

@@ -1,7 +1,6 @@
 """Comparison of runs: one line for each run, one heading for each way of measuring."""
 
 import csv
-import dataclasses
 import json
 from pathlib import Path
 
@@ -217,11 +216,16 @@ def test_unknown_corpora_stand_beside_the_baseline_of_the_same_clips(tmp_path):
 
 
 def test_a_baseline_serves_every_recipe_of_the_same_clips():
-    baselines = {"ravdess, ravdess alone": {}, "cross-corpus, ser_clean_lstm": {"clips": 5734}}
-    recipe = dataclasses.asdict(load_recipe("functional_lstm"))
-    assert baseline_of_clips(recipe, baselines) == {"clips": 5734}
-    for change in ({"shares": {"tess": 0.5}}, {"corpora": ["ravdess", "tess"]}, {"label_map": {"calm": "neutral"}}):
-        assert baseline_of_clips(recipe | change, baselines) is None
+    recipe = load_recipe("functional_lstm")
+    task = {"name": "functional_lstm", "corpora": recipe.corpora, "labels": ["angry", "sad"]}
+    task |= {"label_map": {}, "shares": recipe.shares}
+    entry = {"recipe": "ser_clean_lstm", "trained_on": recipe.corpora, "labels": ["angry", "sad"]}
+    baselines = {"ravdess, ravdess alone": {}, "cross-corpus, ser_clean_lstm": entry}
+    assert baseline_of_clips(task, baselines) == entry
+    for change in ({"shares": {"tess": 0.5}}, {"corpora": ["ravdess"]}, {"label_map": {"calm": "neutral"}}):
+        assert baseline_of_clips(task | change, baselines) is None
+    own = {"recipe": "functional_lstm"}
+    assert baseline_of_clips(task, baselines | {"cross-corpus, functional_lstm": own}) == own
 
 
 def test_figures_that_a_choice_had_seen_say_so(tmp_path):
