@@ -400,12 +400,14 @@ def uar_and_accuracy() -> Callable[[EvalPrediction], dict[str, float]]:
 
 
 def loss_columns(dataset: Dataset, recipe: Recipe) -> dict[str, np.ndarray]:
-    """Each utterance's weight in the loss and the labels that its corpus has, where the recipe wants them."""
+    """What the recipe's loss wants of each utterance: a weight, the labels of its corpus, how frequent these are."""
     columns = {}
     if recipe.balance:
         columns["weight"] = balanced_weights(dataset, recipe.balance)
     if recipe.mask_labels:
         columns["allowed"] = allowed_labels(dataset)
+    if recipe.logit_adjustment:
+        columns["log_prior"] = recipe.logit_adjustment * log_priors(dataset)
     return columns
 
 
@@ -417,13 +419,23 @@ def balanced_weights(dataset: Dataset, properties: list[str]) -> np.ndarray:
     return (weights / weights.mean()).astype(np.float32)
 
 
+def log_priors(dataset: Dataset) -> np.ndarray:
+    """Logarithm of each label's share of the clips of each row's corpus, (rows, labels); 0 for one it has not."""
+    table = clips_by_label(dataset)
+    shares = table.div(table.sum(1), axis=0)
+    return np.log(shares.where(shares > 0, 1.0)).loc[dataset["corpus"][:]].to_numpy(np.float32)
+
+
 def allowed_labels(dataset: Dataset, corpora: Sequence[str] | None = None) -> np.ndarray:
     """The labels that occur in a corpus, boolean (rows, labels), for each of `corpora`; by default each row's own."""
-    label_count = dataset.features["label"].num_classes
-    own = dataset["corpus"][:]
-    table = pd.crosstab(pd.Series(own), pd.Series(dataset["label"][:]))
-    occurs = table.reindex(columns=range(label_count), fill_value=0) > 0
-    return occurs.loc[own if corpora is None else corpora].to_numpy()
+    occurs = clips_by_label(dataset) > 0
+    return occurs.loc[dataset["corpus"][:] if corpora is None else corpora].to_numpy()
+
+
+def clips_by_label(dataset: Dataset) -> pd.DataFrame:
+    """How many clips of each label, as columns, there are of each corpus, as rows."""
+    table = pd.crosstab(pd.Series(dataset["corpus"][:]), pd.Series(dataset["label"][:]))
+    return table.reindex(columns=range(dataset.features["label"].num_classes), fill_value=0)
 
 
 def unheard_rows(validation: Dataset, heard: frozenset[str]) -> list[int]:

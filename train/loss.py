@@ -1,4 +1,8 @@
-"""The training loss: cross-entropy over the labels that an utterance's corpus has, weighted by utterance."""
+"""The training loss: cross-entropy over the labels that an utterance's corpus has, weighted by utterance.
+
+What is rare can count as much as what is frequent in two ways: by weights, or by adding to each logit how frequent its
+label is (Menon et al. 2021), so that the network itself learns what speaks for a label beside its frequency.
+"""
 
 from collections.abc import Mapping
 
@@ -17,19 +21,21 @@ def batch_loss(logits: torch.Tensor, batch: Mapping[str, torch.Tensor], smoothin
 
     Args:
         logits: (batch, labels).
-        batch: has `labels`; may have `allowed`, `weight`, and what [`mix_up`] adds.
+        batch: has `labels`; may have `allowed`, `weight`, `log_prior`, and what [`mix_up`] adds.
         smoothing: as in [`masked_cross_entropy`].
     """
     columns = [batch["labels"], batch.get("allowed"), batch.get("weight")]
+    log_priors = batch.get("log_prior", torch.zeros_like(logits))
     if "mixup_share" in batch:
         share = batch["mixup_share"]
         weights = torch.ones_like(share) if columns[2] is None else columns[2]
         other_weights = batch.get("mixup_weight", torch.ones_like(share))
         logits = torch.cat([logits, logits])
+        log_priors = torch.cat([log_priors, batch.get("mixup_log_prior", log_priors)])
         columns[0] = torch.cat([batch["labels"], batch["mixup_labels"]])
         columns[1] = None if columns[1] is None else torch.cat([batch["allowed"], batch["mixup_allowed"]])
         columns[2] = torch.cat([share * weights, (1 - share) * other_weights])
-    return masked_cross_entropy(logits, *columns, smoothing)
+    return masked_cross_entropy(logits + log_priors, *columns, smoothing)
 
 
 def masked_cross_entropy(

@@ -19,6 +19,7 @@ from train.waveform_augmentation import WaveformAugmentation
 
 RECIPES = Path(__file__).parent / "recipes"
 SPLITS = ("speakers", "random")
+LARGEST_ADJUSTMENT = 5.0  # of logits; with more the rarest label always wins
 FUNCTIONAL_FEATURES = ["mfcc", "spectral_shape", "f0"]
 BALANCE = ("corpus", "label", "speaker")
 SECTIONS = ("label_map", "features", "network", "augmentation", "waveform_augmentation", "training")
@@ -49,6 +50,8 @@ class Recipe:
         balance: properties whose values get the same total weight in the loss: corpus, label, speaker.
         mask_labels: whether an utterance's loss sees only the labels that its corpus has; in cross-validation its
             prediction is then one of those labels, too.
+        logit_adjustment: share of the logarithm of a label's frequency in its corpus that the loss adds to its logit,
+            so that prediction does not lean to frequent labels (Menon et al. 2021); 1 is all of it.
         early_stopping_patience: epochs without a better validation UAR after which training stops; 0 never stops.
         streaming: train from a stream, for corpora of any size: tables with audio (`hub:OWNER/NAME`, `parquet:PATH`)
             that are neither downloaded nor held in memory. It has no epochs: `training.max_steps` ends it, and it is
@@ -70,6 +73,7 @@ class Recipe:
     waveform_augmentation: dict[str, Any] = field(default_factory=dict)
     balance: list[str] = field(default_factory=list)
     mask_labels: bool = False
+    logit_adjustment: float = 0.0
     early_stopping_patience: int = 0
     streaming: bool = False
     training: dict[str, Any] = field(default_factory=dict)
@@ -88,6 +92,11 @@ class Recipe:
         check_keys(f"{self.name}: balance", self.balance, BALANCE)
         check_keys(f"{self.name}: split", [self.split], SPLITS)
         WaveformAugmentation(**self.waveform_augmentation)  # raises for a strength that is impossible
+        if not 0 <= self.logit_adjustment <= LARGEST_ADJUSTMENT:
+            raise RecipeError(
+                f"{self.name}: logit_adjustment must be between 0 and {LARGEST_ADJUSTMENT}, "
+                f"got {self.logit_adjustment!r}."
+            )
         if self.network.get("functionals"):
             self._check_functionals()
         if self.streaming:
@@ -116,6 +125,8 @@ class Recipe:
             raise RecipeError(
                 f"{self.name}: the rows of a stream do not tell speakers apart; leave out network.voice_directions."
             )
+        if self.logit_adjustment:
+            raise RecipeError(f"{self.name}: a stream is balanced by weights; leave out logit_adjustment.")
         if self.waveform_augmentation.get("copies"):
             raise RecipeError(f"{self.name}: a stream is not stored; leave out waveform_augmentation.copies.")
         if self.augmentation.get("undisturbed_epochs"):

@@ -1,5 +1,6 @@
 """Augmentation of spectrograms changes what it says, further features follow, and mixup blends features and labels."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -232,6 +233,21 @@ def test_loss_of_a_blend_is_that_of_soft_labels():
     soft = share[:, None] * one_hot(labels, 3) + (1 - share[:, None]) * one_hot(others, 3)
     loss = batch_loss(logits, {"labels": labels, "mixup_labels": others, "mixup_share": share})
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, soft))
+
+
+def test_how_frequent_labels_are_is_added_to_the_logits():
+    """A network that says nothing pays for each label as if it knew how frequent that is; in a blend for either's."""
+    logits, labels = torch.zeros(2, 3), torch.tensor([0, 2])
+    shares = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+    batch = {"labels": labels, "log_prior": shares.log()}
+    assert batch_loss(logits, batch).item() == pytest.approx(-(math.log(0.7) + math.log(0.6)) / 2)
+    blend = {
+        "mixup_share": torch.tensor([0.8, 1.0]),
+        "mixup_labels": labels.flip(0),
+        "mixup_log_prior": shares.flip(0).log(),
+    }
+    expected = -(0.8 * math.log(0.7) + 0.2 * math.log(0.6) + math.log(0.6)) / 2
+    assert batch_loss(logits, batch | blend).item() == pytest.approx(expected)
 
 
 def test_each_label_of_a_blend_keeps_the_mask_of_its_corpus():

@@ -65,12 +65,13 @@ CLASSIC = {
 
 
 def test_the_shipped_checkpoint_is_of_its_recipe():
-    """Weights, order and augmentation; how often it was saved and logged changes nothing."""
+    """Weights, order and augmentation; how often it was saved and logged changes nothing, and what it leaves unsaid
+    is as by default."""
     stored = json.loads((PRETRAINED / "recipe.json").read_text())
     recipe = load_recipe(stored["name"]).to_dict()
     saving = {key for key in stored["training"] if key.startswith(("save_", "logging_"))}
     stored["training"] = {key: value for key, value in stored["training"].items() if key not in saving}
-    assert {key: stored[key] for key in recipe} == recipe
+    assert Recipe(**{key: stored[key] for key in recipe if key in stored}).to_dict() == recipe
 
 
 def test_the_recipes_are_all_there():
@@ -145,6 +146,12 @@ def test_six_labels_are_those_that_all_four_corpora_have():
 def test_what_is_not_known_is_rejected_with_the_nearest_name(override, message):
     with pytest.raises(RecipeError, match=message):
         load_recipe("ravdess_lstm", [override])
+
+
+@pytest.mark.parametrize("adjustment", [-0.5, 6])
+def test_an_adjustment_that_outweighs_everything_is_rejected(adjustment):
+    with pytest.raises(RecipeError, match=f"logit_adjustment must be between 0 and 5.0, got {adjustment}"):
+        load_recipe("ravdess_lstm", [f"logit_adjustment={adjustment}"])
 
 
 def test_every_section_rejects_what_it_does_not_know():

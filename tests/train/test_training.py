@@ -24,7 +24,7 @@ from train.dataset import (
     unchanged_batches,
     voice_directions,
 )
-from train.fit import build_trainer, set_statistics, training_arguments
+from train.fit import build_trainer, log_priors, set_statistics, training_arguments
 from train.randomness import Epoch
 from train.recipe import Recipe, load_recipe, recipe_names
 from train.waveform_augmentation import WaveformAugmentation
@@ -160,8 +160,9 @@ def trainer_of(recipe: Recipe, corpora_root: Path, output: Path):
         {"augmentation": {"mixup": 0.2, "speed": 0.1}},
         {"waveform_augmentation": {"noise_probability": 0.5, "gain_db": 6.0}},
         {"mask_labels": True, "balance": ["label"]},
+        {"mask_labels": True, "logit_adjustment": 1.0},
     ],
-    ids=["plain", "mixup", "waveforms", "masked and weighted"],
+    ids=["plain", "mixup", "waveforms", "masked and weighted", "masked and adjusted"],
 )
 def test_the_loss_falls(changes, corpora, tmp_path):
     trainer = trainer_of(small_recipe(**changes), corpora, tmp_path)
@@ -282,6 +283,16 @@ def test_mixup_labels_reach_the_loss(corpora, tmp_path):
     loss = trainer.compute_loss(trainer.model, batch)
     plain = trainer.compute_loss(trainer.model, {k: v for k, v in batch.items() if not k.startswith("mixup")})
     assert loss != plain
+
+
+def test_priors_are_the_shares_of_labels_in_each_corpus():
+    rows = {"corpus": ["a"] * 4 + ["b"] * 3, "label": [0, 0, 0, 1, 2, 0, 2]}
+    features = datasets.Features(
+        {"corpus": datasets.Value("string"), "label": datasets.ClassLabel(names=["angry", "calm", "sad"])}
+    )
+    priors = log_priors(datasets.Dataset.from_dict(rows, features=features))
+    np.testing.assert_allclose(priors[:4], np.log([[0.75, 0.25, 1]] * 4), rtol=1e-6)
+    np.testing.assert_allclose(priors[4:], np.log([[1 / 3, 1, 2 / 3]] * 3), rtol=1e-6)
 
 
 def test_voice_directions_are_those_in_which_voices_differ():
