@@ -17,7 +17,7 @@ class SERConfig(PreTrainedConfig):
     Configuration of [`SERModel`] and [`SERForAudioClassification`]:
     convolutions (optional) > LSTM layers > pooling over time > dense layers > logits.
     Beside them, with `functionals`: functionals of the utterance > a linear and a dense layer > logits of their own;
-    the network's logits are the mean of all three.
+    with `functionals_by_track` once more of those without correlations. The network's logits are the mean of all.
 
     Args:
         feature_size (`int`, defaults to 40):
@@ -61,6 +61,9 @@ class SERConfig(PreTrainedConfig):
         voice_directions (`int`, defaults to 0):
             How many directions in which voices differ, whatever they express, are removed from the functionals. They
             are measured on training speakers, as the normalisation is.
+        functionals_by_track (`bool`, defaults to `False`):
+            Whether functionals are read once more, without the correlations of tracks. These tell much where corpora
+            are as in training, and little where they are not; by itself each track tells less, but everywhere.
         functional_dense_size (`int`, defaults to 128):
             Units of the ReLU layer between the functionals and logits.
         functional_dropout (`float`, defaults to 0.5):
@@ -89,6 +92,7 @@ class SERConfig(PreTrainedConfig):
     functional_mfcc: int = 13
     pitch_gate_db: float | int | None = None
     voice_directions: int = 0
+    functionals_by_track: bool = False
     functional_dense_size: int = 128
     functional_dropout: float | int = 0.5
     temperature: float | int = 1.0
@@ -118,6 +122,8 @@ class SERConfig(PreTrainedConfig):
                 f"got feature_size={self.feature_size} and functional_mfcc={self.functional_mfcc}, but "
                 f"{track_count(0)} of the features are none."
             )
+        if self.functionals_by_track and not self.functionals:
+            raise ValueError("functionals_by_track reads functionals once more: set functionals.")
         if self.voice_directions < 0:
             raise ValueError(f"voice_directions must not be negative, got {self.voice_directions}.")
         if self.voice_directions and not self.functionals:

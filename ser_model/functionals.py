@@ -19,15 +19,26 @@ LARGEST_PITCH_STEP = 0.2  # octaves from frame to frame; what is larger is an er
 AUTOCORRELATION_LAGS = (3, 12, 25)  # frames
 PAIR_LAG = 6  # frames
 VARIANCE_FLOOR = 1e-4  # dB, kHz and octaves squared: what moves less does not move
+MOMENTS = 6  # of each track, and of pitch and harmonicity in voiced frames
 STEPS, VOICED_STEPS = 6, 8  # numbers of each track's steps, and of pitch and rhythm
+VOICED = 2 * MOMENTS + VOICED_STEPS  # numbers of voiced frames
 LARGEST = 5.0  # standard deviations
 
 
 def functional_size(tracks: int) -> int:
     """How many functionals so many tracks have."""
-    moments = 6
     pairs = tracks * (tracks - 1) // 2 + tracks * tracks
-    return (moments + STEPS + len(AUTOCORRELATION_LAGS)) * tracks + pairs + 2 * moments + VOICED_STEPS
+    return (MOMENTS + STEPS + len(AUTOCORRELATION_LAGS)) * tracks + pairs + VOICED
+
+
+def by_track_size(tracks: int) -> int:
+    """How many functionals [`by_track`] leaves of those of so many tracks."""
+    return (MOMENTS + STEPS) * tracks + VOICED
+
+
+def by_track(functionals: torch.Tensor, tracks: int) -> torch.Tensor:
+    """What functionals (batch, functionals) say of each track by itself: without correlations, (batch, columns)."""
+    return torch.cat([functionals[:, : (MOMENTS + STEPS) * tracks], functionals[:, -VOICED:]], -1)
 
 
 def track_count(functional_mfcc: int) -> int:

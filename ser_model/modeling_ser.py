@@ -38,8 +38,8 @@ class SERClassifierOutput(SequenceClassifierOutput):
         loss: of `labels`.
         logits: (batch, labels), divided by the temperature.
         hidden_states, attentions: as in [`SERModelOutput`].
-        part_logits: of the LSTM and of the functionals' two layers, (parts, batch, labels), while training; each part
-            is to learn by itself.
+        part_logits: of the LSTM and of the layers that read functionals, (parts, batch, labels), while training; each
+            part is to learn by itself.
     """
 
     part_logits: torch.FloatTensor | None = None

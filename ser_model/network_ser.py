@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .configuration_ser import SERConfig
-from .functionals import Functionals, track_count
+from .functionals import Functionals, by_track, by_track_size, track_count
 
 
 class EncoderOutput(NamedTuple):
@@ -209,21 +209,29 @@ class SERClassifier(nn.Module):
             input_size = units
         self.dropout = nn.Dropout(config.dense_dropout)
         self.output = nn.Linear(input_size, config.num_labels)
-        functionals = encoder.functionals
+        functionals, self.tracks = encoder.functionals, track_count(config.functional_mfcc)
         self.functional = None if functionals is None else FunctionalClassifier(config, functionals.size)
+        own = FunctionalClassifier(config, by_track_size(self.tracks)) if config.functionals_by_track else None
+        self.by_track = own
         self.temperature = config.temperature
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
         return self.part_logits(pooled).mean(0)
 
     def part_logits(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Logits of each part, (parts, batch, labels): of the LSTM, and of the functionals' linear and dense layer."""
+        """
+        Logits of each part, (parts, batch, labels).
+
+        These are the LSTM, the functionals' linear and dense layer, and those of the functionals by track.
+        """
         hidden = pooled[:, : self.sequence_size]
         for dense in self.dense_layers:
             hidden = self.dropout(nn.functional.relu(dense(hidden)))
         parts = [self.output(hidden)]
         if self.functional is not None:
             parts += self.functional(pooled[:, self.sequence_size :])
+        if self.by_track is not None:
+            parts += self.by_track(by_track(pooled[:, self.sequence_size :], self.tracks))
         return torch.stack(parts) / self.temperature
 
 

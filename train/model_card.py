@@ -184,6 +184,8 @@ def describe_architecture(config: SERConfig) -> str:
             f"(moments, correlations, delayed correlations{voices}), which a linear layer and a dense one of "
             f"{config.functional_dense_size} units read"
         )
+    if config.functionals_by_track:
+        parts.append("and once more two such layers that read them without the correlations")
     return ", ".join(parts)
 
 

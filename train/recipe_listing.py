@@ -61,7 +61,8 @@ def layers(config: SERConfig) -> Iterator[str]:
     beside = ""
     if config.functionals:
         dropout = with_dropout(config.functional_dropout)
-        beside = f", beside functionals > linear and dense {config.functional_dense_size}{dropout}"
+        twice = ", twice" if config.functionals_by_track else ""
+        beside = f", beside functionals > linear and dense {config.functional_dense_size}{dropout}{twice}"
     yield f"{config.num_labels} labels{beside}"
 
 

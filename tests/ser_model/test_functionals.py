@@ -11,6 +11,8 @@ from ser_model.functionals import (
     PAIR_LAG,
     VOICED_STEPS,
     Functionals,
+    by_track,
+    by_track_size,
     functional_size,
     moments_over_time,
     pair_correlations,
@@ -108,6 +110,42 @@ def test_a_network_learns_each_part_by_itself():
     for layer in (classifier.output, classifier.functional.linear, classifier.functional.output):
         assert layer.weight.grad.abs().sum() > 0
     assert model.eval()(**inputs).part_logits is None
+
+
+def test_the_second_reading_leaves_pairs_of_tracks_out():
+    """Once a delayed copy of one track stands for another, what is by track is as before, but for that track's own."""
+    tracks = track_count(MFCC)
+    values = of(speech_like(1.0))[1]
+    own = by_track(values, tracks)
+    assert own.shape == (1, by_track_size(tracks))
+    features = EXTRACTOR([speech_like(1.0)], return_tensors="pt")["input_features"]
+    features[..., 1] = features[..., 0].roll(PAIR_LAG, 1)
+    mask = torch.ones(features.shape[:2], dtype=torch.bool)
+    changed = tracks_and_functionals(features, mask, MFCC)[1]
+    kept = torch.ones(by_track_size(tracks), dtype=torch.bool)
+    kept[1 : 12 * tracks : tracks] = False
+    torch.testing.assert_close(by_track(changed, tracks)[:, kept], own[:, kept], atol=1e-5, rtol=1e-5)
+    assert (changed != values).sum() > tracks + (~kept).sum()
+
+
+def test_a_network_reads_functionals_twice(tmp_path):
+    torch.manual_seed(0)
+    settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC, "num_labels": 3}
+    config = SERConfig(**settings, functionals=True, functionals_by_track=True)
+    model = SERForAudioClassification(config)
+    inputs = EXTRACTOR([speech_like(1.0), speech_like(0.5, pitch=220)], return_tensors="pt")
+    outputs = model.train()(**inputs, labels=torch.tensor([0, 2]))
+    assert outputs.part_logits.shape == (5, 2, 3)
+    outputs.loss.backward()
+    for layer in (model.classifier.by_track.linear, model.classifier.by_track.output):
+        assert layer.weight.grad.abs().sum() > 0
+    model.save_pretrained(tmp_path)
+    loaded = SERForAudioClassification.from_pretrained(tmp_path)
+    assert torch.equal(loaded(**inputs).logits, model.eval()(**inputs).logits)
+    with pytest.raises(
+        StrictDataclassError, match="functionals_by_track reads functionals once more: set functionals"
+    ):
+        SERConfig(**settings, functionals_by_track=True)
 
 
 def test_frames_without_the_features_are_refused():
