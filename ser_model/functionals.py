@@ -36,6 +36,13 @@ def by_track_size(tracks: int) -> int:
     return (MOMENTS + STEPS) * tracks + VOICED
 
 
+def without_correlations(tracks: int) -> torch.Tensor:
+    """Which functionals are left, boolean (functionals,)."""
+    left = torch.zeros(functional_size(tracks), dtype=torch.bool)
+    left[: (MOMENTS + STEPS) * tracks] = left[-VOICED:] = True
+    return left
+
+
 def by_track(functionals: torch.Tensor, tracks: int) -> torch.Tensor:
     """What functionals (batch, functionals) say of each track by itself: without correlations, (batch, columns)."""
     return torch.cat([functionals[:, : (MOMENTS + STEPS) * tracks], functionals[:, -VOICED:]], -1)
@@ -204,17 +211,31 @@ class Functionals(nn.Module):
     Args:
         functional_mfcc, pitch_gate_db: as there.
         voice_directions: how many are taken out.
+        by_track: whether as many are taken out of what is said of each track by itself, and of the rest as many again,
+            so that neither bears traces of the other.
     """
 
-    def __init__(self, functional_mfcc: int, pitch_gate_db: float | None = None, voice_directions: int = 0):
+    def __init__(
+        self,
+        functional_mfcc: int,
+        pitch_gate_db: float | None = None,
+        voice_directions: int = 0,
+        by_track: bool = False,
+    ):
         super().__init__()
         self.functional_mfcc = functional_mfcc
         self.pitch_gate_db = pitch_gate_db
         self.size = functional_size(track_count(functional_mfcc))
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("std", torch.ones(self.size))
-        directions = torch.zeros(voice_directions, self.size) if voice_directions else None
-        self.register_buffer("voice_directions", directions)
+        self.by_track = by_track
+        rows = voice_directions * len(self.groups())
+        self.register_buffer("voice_directions", torch.zeros(rows, self.size) if voice_directions else None)
+
+    def groups(self) -> list[torch.Tensor]:
+        """The functionals that directions are taken out of together, boolean (functionals,) each."""
+        own = without_correlations(track_count(self.functional_mfcc))
+        return [own, ~own] if self.by_track else [torch.ones_like(own)]
 
     def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tracks (batch, frames, tracks), and functionals (batch, size)."""

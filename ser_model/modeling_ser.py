@@ -103,7 +103,7 @@ class SERModel(SERPreTrainedModel):
         self.encoder.functionals.std.copy_(std)
 
     def set_voice_directions(self, directions: torch.Tensor) -> None:
-        """Set what is taken out of the functionals: orthonormal rows, (voice_directions, functionals), or zeros."""
+        """Set what is taken out of the functionals: orthonormal rows, (directions, functionals), or zeros."""
         self.encoder.functionals.voice_directions.copy_(directions)
 
     def forward(

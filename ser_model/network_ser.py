@@ -133,7 +133,7 @@ class SEREncoder(nn.Module):
         super().__init__()
         self.register_buffer("feature_mean", torch.zeros(config.feature_size))
         self.register_buffer("feature_std", torch.ones(config.feature_size))
-        settings = config.functional_mfcc, config.pitch_gate_db, config.voice_directions
+        settings = config.functional_mfcc, config.pitch_gate_db, config.voice_directions, config.functionals_by_track
         self.functionals = Functionals(*settings) if config.functionals else None
         size = config.feature_size if self.functionals is None else track_count(config.functional_mfcc)
         self.feature_dropout = nn.Dropout1d(config.feature_dropout)

@@ -269,8 +269,10 @@ def set_voice_directions(model: SERForAudioClassification, batches: Sequence[Map
     functionals = model.ser.encoder.functionals
     functionals.voice_directions.zero_()
     values = [functionals(batch["input_features"], batch["attention_mask"].bool())[1] for batch in batches]
-    columns = (torch.cat([batch[name] for batch in batches]) for name in ("labels", *VOICE_COLUMNS))
-    model.ser.set_voice_directions(voice_directions(torch.cat(values), *columns, model.config.voice_directions))
+    columns = [torch.cat([batch[name] for batch in batches]) for name in ("labels", *VOICE_COLUMNS)]
+    count = model.config.voice_directions
+    directions = [voice_directions(torch.cat(values) * group, *columns, count) for group in functionals.groups()]
+    model.ser.set_voice_directions(torch.cat(directions))
 
 
 def speakers_of(part: Dataset | Stream) -> frozenset[str]:

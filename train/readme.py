@@ -24,8 +24,8 @@ BASELINES_FILE = "egemaps.json"  # beside the benchmarks' results
 UNKNOWN_CORPORA = (
     "On a corpus that was never heard: other speakers, sentences, microphones and, for ASED and EmoDB, another "
     "language. Trained on the other three, with the labels that all four have, by recipes that were chosen "
-    "on actors of RAVDESS; that `functional_lstm` removes directions in which voices differ, by what its functionals "
-    "alone reach on RAVDESS and ASED here:"
+    "on actors of RAVDESS; that `functional_lstm` removes directions in which voices differ, and reads functionals "
+    "once more without correlations, by what its functionals alone reach here:"
 )
 UNITS = {
     "faster": "times faster (at least {bar:g})",

@@ -24,6 +24,9 @@ SEEN_BEFORE = {
         "fold1 to fold3 for this choice, fold4 and fold5 when it was tested with one seed and without "
         "feature_dropout, and fold4 when earlier recipes were"
     ),
+    ("functional_emodb_lstm", "emodb"): (
+        "all of them when its functionals alone were tried, and speakers 03, 08, 09, 10, 11 and 13 for this choice"
+    ),
     ("functional_lstm", "speakers"): (
         "RAVDESS' fold1 to fold3 and, as corpora that were left out, all of RAVDESS and ASED for this choice; and all "
         "when it was tested without feature_dropout and voice_directions, as earlier recipes were"

@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 
 from ser_model import SERFeatureExtractor, SERForAudioClassification
 from ser_model.audio_io import load_audio
+from ser_model.functionals import track_count, without_correlations
 from tests.generated_sound import speech_like
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
@@ -326,6 +327,22 @@ def test_training_takes_voice_directions_out_of_functionals(corpora, tmp_path):
     set_statistics(model, dataset, recipe.feature_extractor())
     directions = model.ser.encoder.functionals.voice_directions
     torch.testing.assert_close(directions @ directions.T, torch.eye(2), atol=1e-4, rtol=0)
+
+
+def test_voice_directions_of_each_track_and_of_pairs_are_kept_apart(corpora):
+    settings = {"functionals": True, "functionals_by_track": True, "functional_mfcc": 5, "voice_directions": 2}
+    recipe = small_recipe(
+        features={"feature_names": ["mfcc", "spectral_shape", "f0"], "n_mels": 24, "n_mfcc": 5},
+        network={**settings, "lstm_sizes": [4]},
+    )
+    dataset = analysed(load_corpora(["ravdess"], corpora, labels=recipe.labels), recipe.feature_extractor())
+    model = SERForAudioClassification(recipe.config())
+    set_statistics(model, dataset, recipe.feature_extractor())
+    directions = model.ser.encoder.functionals.voice_directions
+    torch.testing.assert_close(directions @ directions.T, torch.eye(4), atol=1e-4, rtol=0)
+    alone = without_correlations(track_count(5))
+    torch.testing.assert_close(directions[:2, ~alone], torch.zeros(2, int((~alone).sum())))
+    torch.testing.assert_close(directions[2:, alone], torch.zeros(2, int(alone.sum())))
 
 
 def test_one_process_uses_one_gpu(tmp_path, monkeypatch):
