@@ -60,7 +60,8 @@ class SERConfig(PreTrainedConfig):
             Frames whose level is this much below the loudest frame's, in dB, count as unvoiced. By default none.
         voice_directions (`int`, defaults to 0):
             How many directions in which voices differ, whatever they express, are removed from the functionals. They
-            are measured on training speakers, as the normalisation is.
+            are measured on training speakers, as the normalisation is. With `functionals_by_track` as many are removed
+            from what is said of each track, and as many from the correlations.
         functionals_by_track (`bool`, defaults to `False`):
             Whether functionals are read once more, without the correlations of tracks. These tell much where corpora
             are as in training, and little where they are not; by itself each track tells less, but everywhere.

@@ -41,6 +41,7 @@ SEEN_BEFORE = {
 }
 CROSS_CORPUS = "cross-corpus"
 NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout")
+SECOND_READING = "functionals_by_track"  # layers, but beside all others, and the table tells which recipes have them
 
 
 def recorded_runs() -> list[Path]:
@@ -149,8 +150,9 @@ def baseline_line(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def layers_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's network but for what is no layer."""
-    return {name: value for name, value in recipe.get("network", {}).items() if name not in NO_LAYERS}
+    """A recipe's network but for what is no layer, and for the second reading of its functionals."""
+    left_out = {*NO_LAYERS, SECOND_READING}
+    return {name: value for name, value in recipe.get("network", {}).items() if name not in left_out}
 
 
 def cross_validation_table(checkpoint: Path) -> str:
@@ -161,6 +163,7 @@ def cross_validation_table(checkpoint: Path) -> str:
     lines = [
         [
             f"`{row['recipe']}`",
+            "twice" if read_metrics(run)["recipe"]["network"].get(SECOND_READING) else "once",
             row["tested"],
             row["labels"],
             row["rounds"],
@@ -179,6 +182,7 @@ def cross_validation_table(checkpoint: Path) -> str:
     ]
     header = (
         "recipe",
+        "functionals are read",
         "tested on",
         "labels",
         "protocol",
