@@ -63,8 +63,8 @@ class SERConfig(PreTrainedConfig):
             are measured on training speakers, as the normalisation is. With `functionals_by_track` as many are removed
             from what is said of each track, and as many from the correlations.
         functionals_by_track (`bool`, defaults to `False`):
-            Whether functionals are read once more, without the correlations of tracks. These tell much where corpora
-            are as in training, and little where they are not; by itself each track tells less, but everywhere.
+            Whether functionals are read once more, by two further layers, without correlations of tracks, each with
+            itself included. Correlations are worth more on the corpora of the training than on others.
         functional_dense_size (`int`, defaults to 128):
             Units of the ReLU layer between the functionals and logits.
         functional_dropout (`float`, defaults to 0.5):

@@ -31,20 +31,23 @@ def functional_size(tracks: int) -> int:
     return (MOMENTS + STEPS + len(AUTOCORRELATION_LAGS)) * tracks + pairs + VOICED
 
 
-def by_track_size(tracks: int) -> int:
-    """How many functionals [`by_track`] leaves of those of so many tracks."""
-    return (MOMENTS + STEPS) * tracks + VOICED
-
-
 def without_correlations(tracks: int) -> torch.Tensor:
-    """Which functionals are left, boolean (functionals,)."""
+    """Which functionals are no correlations, of two tracks or of one with itself; boolean (functionals,)."""
     left = torch.zeros(functional_size(tracks), dtype=torch.bool)
     left[: (MOMENTS + STEPS) * tracks] = left[-VOICED:] = True
     return left
 
 
+def by_track_size(tracks: int) -> int:
+    """How many they are; by arithmetic, because a network may be built without any memory for its numbers."""
+    return (MOMENTS + STEPS) * tracks + VOICED
+
+
 def by_track(functionals: torch.Tensor, tracks: int) -> torch.Tensor:
-    """What functionals (batch, functionals) say of each track by itself: without correlations, (batch, columns)."""
+    """The functionals that are [`without_correlations`], (batch, columns), of all, (batch, functionals).
+
+    Slices, which are exported as they are; a boolean index is not.
+    """
     return torch.cat([functionals[:, : (MOMENTS + STEPS) * tracks], functionals[:, -VOICED:]], -1)
 
 
@@ -211,8 +214,8 @@ class Functionals(nn.Module):
     Args:
         functional_mfcc, pitch_gate_db: as there.
         voice_directions: how many are taken out.
-        by_track: whether as many are taken out of what is said of each track by itself, and of the rest as many again,
-            so that neither bears traces of the other.
+        by_track: whether as many are taken out of the functionals that are no correlations, and as many of these, so
+            that neither bears traces of the other.
     """
 
     def __init__(

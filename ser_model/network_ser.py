@@ -211,8 +211,9 @@ class SERClassifier(nn.Module):
         self.output = nn.Linear(input_size, config.num_labels)
         functionals, self.tracks = encoder.functionals, track_count(config.functional_mfcc)
         self.functional = None if functionals is None else FunctionalClassifier(config, functionals.size)
-        own = FunctionalClassifier(config, by_track_size(self.tracks)) if config.functionals_by_track else None
-        self.by_track = own
+        self.by_track = None
+        if config.functionals_by_track:
+            self.by_track = FunctionalClassifier(config, by_track_size(self.tracks))
         self.temperature = config.temperature
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
@@ -222,7 +223,7 @@ class SERClassifier(nn.Module):
         """
         Logits of each part, (parts, batch, labels).
 
-        These are the LSTM, the functionals' linear and dense layer, and those of the functionals by track.
+        Of the LSTM, of the functionals' linear and dense layer, and of those that read them without correlations.
         """
         hidden = pooled[:, : self.sequence_size]
         for dense in self.dense_layers:

@@ -44,8 +44,10 @@ def save_random_checkpoint(folder: Path, features: dict, network: dict) -> Path:
     model = SERForAudioClassification(SERConfig(feature_size=extractor.feature_size, **network, **labels)).eval()
     model.ser.set_feature_statistics(torch.randn(extractor.feature_size), torch.rand(extractor.feature_size) * 20 + 1)
     if directions := model.config.voice_directions:
-        size = model.ser.encoder.functionals.size
-        model.ser.set_voice_directions(torch.linalg.qr(torch.randn(size, directions))[0].T)
+        functionals = model.ser.encoder.functionals
+        groups = functionals.groups()
+        rows = [torch.linalg.qr(torch.randn(functionals.size, directions) * group[:, None])[0].T for group in groups]
+        model.ser.set_voice_directions(torch.cat(rows))
     model.save_pretrained(folder)
     extractor.save_pretrained(folder)
     return folder

@@ -22,7 +22,7 @@ def batch_loss(logits: torch.Tensor, batch: Mapping[str, torch.Tensor], smoothin
     Args:
         logits: (batch, labels).
         batch: has `labels`; may have `allowed`, `weight`, `log_prior`, and what [`mix_up`] adds.
-        smoothing: as in [`masked_cross_entropy`].
+        smoothing: as in [`masked_cross_entropy`], of the logits that `log_prior` was added to.
     """
     columns = [batch["labels"], batch.get("allowed"), batch.get("weight")]
     log_priors = batch.get("log_prior", torch.zeros_like(logits))
@@ -31,7 +31,7 @@ def batch_loss(logits: torch.Tensor, batch: Mapping[str, torch.Tensor], smoothin
         weights = torch.ones_like(share) if columns[2] is None else columns[2]
         other_weights = batch.get("mixup_weight", torch.ones_like(share))
         logits = torch.cat([logits, logits])
-        log_priors = torch.cat([log_priors, batch.get("mixup_log_prior", log_priors)])
+        log_priors = torch.cat([log_priors, batch["mixup_log_prior"] if "log_prior" in batch else log_priors])
         columns[0] = torch.cat([batch["labels"], batch["mixup_labels"]])
         columns[1] = None if columns[1] is None else torch.cat([batch["allowed"], batch["mixup_allowed"]])
         columns[2] = torch.cat([share * weights, (1 - share) * other_weights])

@@ -185,7 +185,7 @@ def describe_architecture(config: SERConfig) -> str:
             f"{config.functional_dense_size} units read"
         )
     if config.functionals_by_track:
-        parts.append("and once more two such layers that read them without the correlations")
+        parts.append("and once more two such layers, which read them without the correlations")
     return ", ".join(parts)
 
 

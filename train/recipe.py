@@ -19,7 +19,7 @@ from train.waveform_augmentation import WaveformAugmentation
 
 RECIPES = Path(__file__).parent / "recipes"
 SPLITS = ("speakers", "random")
-LARGEST_ADJUSTMENT = 5.0  # of logits; with more the rarest label always wins
+LARGEST_ADJUSTMENT = 5.0  # far beyond what is of use
 FUNCTIONAL_FEATURES = ["mfcc", "spectral_shape", "f0"]
 BALANCE = ("corpus", "label", "speaker")
 SECTIONS = ("label_map", "features", "network", "augmentation", "waveform_augmentation", "training")
@@ -50,8 +50,9 @@ class Recipe:
         balance: properties whose values get the same total weight in the loss: corpus, label, speaker.
         mask_labels: whether an utterance's loss sees only the labels that its corpus has; in cross-validation its
             prediction is then one of those labels, too.
-        logit_adjustment: share of the logarithm of a label's frequency in its corpus that the loss adds to its logit,
-            so that prediction does not lean to frequent labels (Menon et al. 2021); 1 is all of it.
+        logit_adjustment: how many times the logarithm of a label's frequency in its corpus is added to its logit in
+            the loss. With 1 the network predicts as if all labels were equally frequent (Menon et al. 2021), and it
+            is sure of its answers as if they were.
         early_stopping_patience: epochs without a better validation UAR after which training stops; 0 never stops.
         streaming: train from a stream, for corpora of any size: tables with audio (`hub:OWNER/NAME`, `parquet:PATH`)
             that are neither downloaded nor held in memory. It has no epochs: `training.max_steps` ends it, and it is
@@ -92,15 +93,26 @@ class Recipe:
         check_keys(f"{self.name}: balance", self.balance, BALANCE)
         check_keys(f"{self.name}: split", [self.split], SPLITS)
         WaveformAugmentation(**self.waveform_augmentation)  # raises for a strength that is impossible
-        if not 0 <= self.logit_adjustment <= LARGEST_ADJUSTMENT:
-            raise RecipeError(
-                f"{self.name}: logit_adjustment must be between 0 and {LARGEST_ADJUSTMENT}, "
-                f"got {self.logit_adjustment!r}."
-            )
+        if self.logit_adjustment:
+            self._check_adjustment()
         if self.network.get("functionals"):
             self._check_functionals()
         if self.streaming:
             self._check_streaming()
+
+    def _check_adjustment(self) -> None:
+        """Raise RecipeError for an adjustment without a frequency to adjust for, or for one that is balanced twice."""
+        if not isinstance(self.logit_adjustment, int | float) or not 0 < self.logit_adjustment <= LARGEST_ADJUSTMENT:
+            raise RecipeError(
+                f"{self.name}: logit_adjustment must be between 0 and {LARGEST_ADJUSTMENT}, "
+                f"got {self.logit_adjustment!r}."
+            )
+        if not self.mask_labels:
+            raise RecipeError(
+                f"{self.name}: logit_adjustment needs mask_labels: true; a label that a corpus lacks has no frequency."
+            )
+        if "label" in self.balance:
+            raise RecipeError(f"{self.name}: logit_adjustment balances labels already; leave label out of balance.")
 
     def _check_functionals(self) -> None:
         """Raise RecipeError for features that functionals are not made of, or cannot be blended."""

@@ -28,8 +28,11 @@ SEEN_BEFORE = {
         "all of them when its functionals alone were tried, and speakers 03, 08, 09, 10, 11 and 13 for this choice"
     ),
     ("functional_lstm", "speakers"): (
-        "RAVDESS' fold1 to fold3 and, as corpora that were left out, all of RAVDESS and ASED for this choice; and all "
-        "when it was tested without feature_dropout and voice_directions, as earlier recipes were"
+        "RAVDESS' fold1 to fold3 and, as corpora that were left out, all four for this choice; and all when it was "
+        "tested without feature_dropout, voice_directions and functionals_by_track, as earlier recipes were"
+    ),
+    ("functional_tess_lstm", "tess"): (
+        "both actresses, for the corpora and shares and functionals_by_track, which were tried with functionals alone"
     ),
     ("ser_ravdess_lstm", "ravdess"): (
         "fold1 and fold2 for this choice, fold4 when earlier recipes were tested, and of fold3 actor 12, on whom the "

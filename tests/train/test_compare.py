@@ -241,8 +241,8 @@ def test_figures_that_a_choice_had_seen_say_so(tmp_path):
 
 
 def test_the_shipped_network_is_cross_validated_in_the_card(tmp_path, monkeypatch):
+    """With the second reading of functionals or without it, and it says which."""
     monkeypatch.setattr(systems, "RESULTS", tmp_path)
-    """With the second reading of functionals or without it, and says which."""
     network = json.loads((PRETRAINED / "recipe.json").read_text())["network"]
     once, twice = (network | {"functionals_by_track": by_track} for by_track in (False, True))
     sexes = {"uar_by_sex": {"female": 0.63, "male": 0.57}}

@@ -148,10 +148,18 @@ def test_what_is_not_known_is_rejected_with_the_nearest_name(override, message):
         load_recipe("ravdess_lstm", [override])
 
 
-@pytest.mark.parametrize("adjustment", [-0.5, 6])
-def test_an_adjustment_that_outweighs_everything_is_rejected(adjustment):
-    with pytest.raises(RecipeError, match=f"logit_adjustment must be between 0 and 5.0, got {adjustment}"):
-        load_recipe("ravdess_lstm", [f"logit_adjustment={adjustment}"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["logit_adjustment=-0.5"], "logit_adjustment must be between 0 and 5.0, got -0.5"),
+        (["logit_adjustment=much"], "logit_adjustment must be between 0 and 5.0, got 'much'"),
+        (["mask_labels=false"], "logit_adjustment needs mask_labels: true"),
+        (["balance=[corpus, label]"], "balances labels already; leave label out of balance"),
+    ],
+)
+def test_an_adjustment_that_cannot_be_is_rejected(settings, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("functional_emodb_lstm", settings)
 
 
 def test_every_section_rejects_what_it_does_not_know():

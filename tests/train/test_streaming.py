@@ -263,7 +263,7 @@ def test_held_out_clips_are_limited_and_kept(root, monkeypatch, cache):
         (["shares={shards: 0.5}"], "shares of a corpus cannot be taken while streaming"),
         (["waveform_augmentation.copies=2"], "a stream is not stored; leave out waveform_augmentation.copies"),
         (["augmentation.undisturbed_epochs=3"], "a stream has no epochs; leave out augmentation.undisturbed_epochs"),
-        (["logit_adjustment=1"], "a stream is balanced by weights; leave out logit_adjustment"),
+        (["logit_adjustment=1", "mask_labels=true"], "a stream is balanced by weights; leave out logit_adjustment"),
         (["network.voice_directions=3"], "do not tell speakers apart; leave out network.voice_directions"),
     ],
 )

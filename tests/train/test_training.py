@@ -1,6 +1,7 @@
 """Every recipe trains by one command and leaves a checkpoint that answers; augmentation is for training alone."""
 
 import json
+import math
 from pathlib import Path
 
 import datasets
@@ -294,6 +295,15 @@ def test_priors_are_the_shares_of_labels_in_each_corpus():
     priors = log_priors(datasets.Dataset.from_dict(rows, features=features))
     np.testing.assert_allclose(priors[:4], np.log([[0.75, 0.25, 1]] * 4), rtol=1e-6)
     np.testing.assert_allclose(priors[4:], np.log([[1 / 3, 1, 2 / 3]] * 3), rtol=1e-6)
+
+
+def test_the_loss_gets_half_of_the_priors(corpora, tmp_path):
+    recipe = small_recipe(augmentation={"mixup": 0.5}, mask_labels=True, logit_adjustment=0.5)
+    trainer = trainer_of(recipe, corpora, tmp_path)
+    batch = batches(trainer, 0)[0]
+    share = 1 / len(recipe.labels)  # one clip of each speaker and label
+    torch.testing.assert_close(batch["log_prior"], torch.full_like(batch["log_prior"], 0.5 * math.log(share)))
+    assert batch["mixup_log_prior"].shape == batch["log_prior"].shape
 
 
 def test_voice_directions_are_those_in_which_voices_differ():
