@@ -17,7 +17,7 @@ class SERConfig(PreTrainedConfig):
     Configuration of [`SERModel`] and [`SERForAudioClassification`]:
     convolutions (optional) > LSTM layers > pooling over time > dense layers > logits.
     Beside them, with `functionals`: functionals of the utterance > a linear and a dense layer > logits of their own;
-    with `functionals_by_track` once more of those without correlations. The network's logits are the mean of all.
+    with `functionals_by_track` once more of those without correlations. The network's logits are their weighted mean.
 
     Args:
         feature_size (`int`, defaults to 40):
@@ -65,6 +65,9 @@ class SERConfig(PreTrainedConfig):
         functionals_by_track (`bool`, defaults to `False`):
             Whether functionals are read once more, by two further layers, without correlations of tracks, each with
             itself included. Correlations are worth more on the corpora of the training than on others.
+        lstm_weight (`float`, defaults to 1.0):
+            How many times the LSTM's logits count in the mean of all parts', where there are functionals. It knows the
+            corpora of the training best, and others worst.
         functional_dense_size (`int`, defaults to 128):
             Units of the ReLU layer between the functionals and logits.
         functional_dropout (`float`, defaults to 0.5):
@@ -94,6 +97,7 @@ class SERConfig(PreTrainedConfig):
     pitch_gate_db: float | int | None = None
     voice_directions: int = 0
     functionals_by_track: bool = False
+    lstm_weight: float | int = 1.0
     functional_dense_size: int = 128
     functional_dropout: float | int = 0.5
     temperature: float | int = 1.0
@@ -129,6 +133,12 @@ class SERConfig(PreTrainedConfig):
             raise ValueError(f"voice_directions must not be negative, got {self.voice_directions}.")
         if self.voice_directions and not self.functionals:
             raise ValueError(f"voice_directions={self.voice_directions} are those of functionals: set functionals.")
+
+    def validate_lstm_weight(self) -> None:
+        if self.lstm_weight < 0:
+            raise ValueError(f"lstm_weight must not be negative, got {self.lstm_weight}.")
+        if self.lstm_weight != 1 and not self.functionals:
+            raise ValueError(f"lstm_weight={self.lstm_weight} weighs the LSTM against functionals: set functionals.")
 
     def validate_temperature(self) -> None:
         if self.temperature <= 0:

@@ -168,7 +168,7 @@ class SERForAudioClassification(SERPreTrainedModel):
             output_attentions=output_attentions,
         )
         parts = self.classifier.part_logits(encoded.pooler_output)
-        logits = parts.mean(0)
+        logits = self.classifier.mean_of_parts(parts)
         loss = None
         if labels is not None:
             judged = parts if self.training else logits[None]

@@ -196,8 +196,8 @@ class FunctionalClassifier(nn.Module):
 class SERClassifier(nn.Module):
     """Logits (batch, labels) of utterances (batch, pooled units), as the encoder gives them.
 
-    Pooled LSTM states > dense ReLU layers > logits, and where there are functionals > logits of these. Their mean is
-    divided by the temperature.
+    Pooled LSTM states > dense ReLU layers > logits, and where there are functionals > logits of these. Their mean, in
+    which the LSTM's count `lstm_weight` times, is divided by the temperature.
     """
 
     def __init__(self, config: SERConfig, encoder: SEREncoder):
@@ -214,10 +214,16 @@ class SERClassifier(nn.Module):
         self.by_track = None
         if config.functionals_by_track:
             self.by_track = FunctionalClassifier(config, by_track_size(self.tracks))
+        self.lstm_weight = config.lstm_weight
         self.temperature = config.temperature
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
-        return self.part_logits(pooled).mean(0)
+        return self.mean_of_parts(self.part_logits(pooled))
+
+    def mean_of_parts(self, parts: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, labels) of [`part_logits`], of which the LSTM's are the first."""
+        more = self.lstm_weight - 1
+        return (parts.sum(0) + more * parts[0]) / (len(parts) + more)
 
     def part_logits(self, pooled: torch.Tensor) -> torch.Tensor:
         """

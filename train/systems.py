@@ -43,7 +43,7 @@ SEEN_BEFORE = {
     ),
 }
 CROSS_CORPUS = "cross-corpus"
-NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout")
+NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout", "lstm_weight")
 SECOND_READING = "functionals_by_track"  # layers, but beside all others, and the table tells which recipes have them
 
 

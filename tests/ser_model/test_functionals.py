@@ -150,6 +150,30 @@ def test_a_network_reads_functionals_twice(tmp_path):
         SERConfig(**settings, functionals_by_track=True)
 
 
+def test_the_lstm_may_count_more_than_once():
+    torch.manual_seed(0)
+    settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC, "num_labels": 3}
+    model = SERForAudioClassification(SERConfig(**settings, functionals=True, lstm_weight=2.5))
+    inputs = EXTRACTOR([speech_like(1.0), speech_like(0.5, pitch=220)], return_tensors="pt")
+    outputs = model.train()(**inputs)
+    lstm, linear, dense = outputs.part_logits
+    torch.testing.assert_close(outputs.logits, (2.5 * lstm + linear + dense) / 4.5)
+    evaluated = model.eval()(**inputs).logits
+    features = inputs["input_features"], inputs["attention_mask"]
+    pooled = model.ser(*features).pooler_output
+    torch.testing.assert_close(model.classifier(pooled), evaluated)
+
+
+@pytest.mark.parametrize(
+    ("weight", "functionals", "message"), [(-1, True, "must not be negative"), (2, False, "against functionals: set")]
+)
+def test_weights_of_the_lstm_that_cannot_be(weight, functionals, message):
+    with pytest.raises(StrictDataclassError, match=message):
+        SERConfig(
+            feature_size=EXTRACTOR.feature_size, functional_mfcc=MFCC, functionals=functionals, lstm_weight=weight
+        )
+
+
 def test_frames_without_the_features_are_refused():
     with pytest.raises(StrictDataclassError, match="spectral_shape and f0"):
         SERConfig(feature_size=13, functionals=True)
