@@ -179,7 +179,8 @@ def describe_architecture(config: SERConfig) -> str:
     if config.functionals:
         size = functional_size(track_count(config.functional_mfcc))
         directions = config.voice_directions
-        voices = f", less {directions} directions in which voices differ" if directions else ""
+        each = " each of correlations and of the others" if config.functionals_by_track else ""
+        voices = f", less {directions} directions{each} in which voices differ" if directions else ""
         parts.append(
             f"and beside them {size:,} functionals of {config.functional_mfcc} MFCC, spectral shape and pitch "
             f"(moments, correlations, delayed correlations{voices}), which a linear layer and a dense one of "
@@ -187,6 +188,8 @@ def describe_architecture(config: SERConfig) -> str:
         )
     if config.functionals_by_track:
         parts.append("and once more two such layers, which read them without the correlations")
+    if config.lstm_weight != 1:
+        parts.append(f"in the mean of all parts' logits the LSTM's count {config.lstm_weight:g} times")
     return ", ".join(parts)
 
 
