@@ -71,7 +71,7 @@ def test_three_new_labels_are_learnt(voices, tmp_path):
         model=model,
         args=TrainingArguments(
             output_dir=tmp_path,
-            num_train_epochs=12,  # a voice's pitch is what the network has learnt not to mind
+            num_train_epochs=20,  # a voice's pitch is what the network has learnt not to mind
             per_device_train_batch_size=8,
             learning_rate=2e-3,
             save_strategy="no",
