@@ -424,7 +424,7 @@ def balanced_weights(dataset: Dataset, properties: list[str]) -> np.ndarray:
 def log_priors(dataset: Dataset) -> np.ndarray:
     """Logarithm of each label's share of the clips of each row's corpus, (rows, labels); 0 for a label it lacks."""
     table = clips_by_label(dataset)
-    shares = table.div(table.sum(1), axis=0)
+    shares = table.div(table.sum(axis=1), axis=0)
     return np.log(shares.where(shares > 0, 1.0)).loc[dataset["corpus"][:]].to_numpy(np.float32)
 
 
