@@ -39,7 +39,7 @@ def without_correlations(tracks: int) -> torch.Tensor:
 
 
 def by_track_size(tracks: int) -> int:
-    """How many they are; by arithmetic, because a network may be built without any memory for its numbers."""
+    """How many functionals are [`without_correlations`]; arithmetic, which needs no tensors on the meta device."""
     return (MOMENTS + STEPS) * tracks + VOICED
 
 

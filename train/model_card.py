@@ -189,7 +189,7 @@ def describe_architecture(config: SERConfig) -> str:
     if config.functionals_by_track:
         parts.append("and once more two such layers, which read them without the correlations")
     if config.lstm_weight != 1:
-        parts.append(f"in the mean of all parts' logits the LSTM's count {config.lstm_weight:g} times")
+        parts.append(f"and in the mean of all these logits the LSTM's count {config.lstm_weight:g} times")
     return ", ".join(parts)
 
 

@@ -46,6 +46,11 @@ SETTINGS = {
     ),
     "functionals": (
         {"feature_names": ["mfcc", "spectral_shape", "f0"], "n_mfcc": 5, "db_reference": "peak", "trim_db": 40.0},
+        {"lstm_sizes": [6], "functionals": True, "functional_mfcc": 5, "voice_directions": 2, "feature_dropout": 0.3},
+        [],
+    ),
+    "functionals read twice": (
+        {"feature_names": ["mfcc", "spectral_shape", "f0"], "n_mfcc": 5, "db_reference": "peak", "trim_db": 40.0},
         {"conv_channels": [6], "conv_kernel_sizes": [5], "conv_strides": [4], "lstm_sizes": [6], "functionals": True}
         | {"functional_mfcc": 5, "functional_dense_size": 7, "lstm_bidirectional": True}
         | {"feature_dropout": 0.3, "voice_directions": 2, "functionals_by_track": True, "lstm_weight": 2},
