@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import opensmile
 import pandas as pd
-from datasets import Dataset, Features, List, Value, concatenate_datasets
+from datasets import Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
@@ -38,7 +38,7 @@ from train.corpora.registry import unknown_name
 from train.crossvalidate import load_task
 from train.evaluation import bootstrap_interval, unweighted_average_recall
 from train.feature_cache import changes_of, computed_once
-from train.fit import shares_of_corpora
+from train.fit import every_training_clip, shares_of_corpora
 from train.recipe import Recipe, load_recipe
 from train.report import interval_text
 
@@ -90,8 +90,8 @@ def fitted(training: Dataset) -> GridSearchCV:
 def tested(dataset: Dataset, fold: Fold, shares: Mapping[str, float]) -> pd.DataFrame:
     """Corpus, speaker, label and prediction of the clips that a fold tests, and the settings that were chosen."""
     splits = split_fold(dataset, fold)
-    training = concatenate_datasets([shares_of_corpora(splits["train"], shares), splits["validation"]])
-    search, test = fitted(training), splits["test"]
+    splits["train"] = shares_of_corpora(splits["train"], shares)
+    search, test = fitted(every_training_clip(splits, shares)), splits["test"]
     names = np.array(dataset.features["label"].names)
     table = test.select_columns(["corpus", "speaker"]).to_pandas()
     return table.assign(

@@ -15,7 +15,7 @@ import evaluate
 import numpy as np
 import pandas as pd
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from torch.utils.data import DataLoader, Sampler, Subset
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
 from transformers.integrations import get_available_reporting_integrations
@@ -65,6 +65,7 @@ logger = logging.getLogger(__name__)
 
 UAR_METRIC = Path(__file__).parent / "metrics" / "uar"
 TRAINER_FOLDER = "trainer"  # the Trainer's own checkpoints, for resuming
+REFIT_FOLDER = "refit"  # in it, those of the training on all clips
 STREAM_EVALUATIONS = 10  # in a training from a stream, which has no epochs
 
 TRAINING_DEFAULTS = {
@@ -217,16 +218,42 @@ def fit(
         num_proc: processes that decode clips.
 
     Returns:
-        The checkpoint, its model's temperature fitted on validation utterances.
+        The checkpoint, its model's temperature fitted on validation utterances. With `recipe.refit` another training
+        follows, which hears these, too, and keeps that temperature.
     """
     extractor = recipe.feature_extractor()
     with first_process_ahead(recipe):
         train = analysed_or_stream(splits["train"], extractor, num_proc)
         validation = analysed(splits["validation"], extractor, num_proc=num_proc)
-    arguments = training_arguments(recipe, output, seed)
+    folder, heard = output / TRAINER_FOLDER, speakers_of(train)
+    trainer = trained(recipe, extractor, train, validation, training_arguments(recipe, folder, seed), resume)
+    write_history(trainer, recipe, output)
+    calibrate(trainer, unheard_rows(validation, heard))
+    if recipe.refit:
+        temperature = trainer.model.config.temperature
+        every = every_training_clip({"train": train, "validation": validation}, recipe.shares)
+        arguments = training_arguments(recipe, folder / REFIT_FOLDER, seed, eval_strategy="no")
+        trainer = trained(recipe, extractor, every, validation, arguments, resume)
+        set_temperature(trainer.model, temperature)
+    heard |= speakers_of(validation)
+    checkpoint = Checkpoint(trainer.model.eval(), extractor, recipe, seed, heard)
+    if trainer.is_world_process_zero():
+        save_checkpoint(checkpoint, output)
+    return checkpoint
+
+
+def trained(
+    recipe: Recipe,
+    extractor: SERFeatureExtractor,
+    train: Dataset | Stream,
+    validation: Dataset,
+    arguments: TrainingArguments,
+    resume: bool,
+) -> SERTrainer:
+    """The Trainer once it has trained the recipe's model, from the beginning or from its last checkpoint on."""
     with arguments.main_process_first(local=False):
-        last_checkpoint = prepare_folder(output / TRAINER_FOLDER, recipe, seed, resume)
-    set_seed(seed)
+        last_checkpoint = prepare_folder(Path(arguments.output_dir), recipe, arguments.seed, resume)
+    set_seed(arguments.seed)
     model = SERForAudioClassification(recipe.config())
     set_statistics(model, train, extractor)
     trainer = build_trainer(recipe, model, extractor, train, validation, arguments)
@@ -234,14 +261,12 @@ def fit(
         restore_best(trainer, last_checkpoint)
     else:
         trainer.train(resume_from_checkpoint=last_checkpoint and str(last_checkpoint))
-    write_history(trainer, recipe, output)
-    heard = speakers_of(train)
-    calibrate(trainer, unheard_rows(validation, heard))
-    heard |= speakers_of(validation)
-    checkpoint = Checkpoint(model.eval(), extractor, recipe, seed, heard)
-    if trainer.is_world_process_zero():
-        save_checkpoint(checkpoint, output)
-    return checkpoint
+    return trainer
+
+
+def every_training_clip(splits: Mapping[str, Dataset], shares: Mapping[str, float]) -> Dataset:
+    """All clips that are not tested: `train`, of which shares were taken already, and those shares of `validation`."""
+    return concatenate_datasets([splits["train"], shares_of_corpora(splits["validation"], shares)])
 
 
 def analysed_or_stream(
@@ -285,15 +310,15 @@ def first_process_ahead(recipe: Recipe) -> AbstractContextManager:
     return training_arguments(recipe).main_process_first()
 
 
-def training_arguments(recipe: Recipe, output: Path = Path(), seed: int = 0) -> TrainingArguments:
-    """The recipe's arguments of the Trainer, over our defaults."""
+def training_arguments(recipe: Recipe, folder: Path = Path(), seed: int = 0, **overrides: Any) -> TrainingArguments:
+    """The recipe's arguments of the Trainer, over our defaults and under some overrides; `folder` is the Trainer's."""
     check_tracking(recipe)
     check_push(recipe)
     best = {"load_best_model_at_end": recipe.early_stopping_patience > 0, "metric_for_best_model": "uar"}
     # Absolute, because checkpoints name one another, and a run may be resumed from another folder.
-    folder = os.path.abspath(output / TRAINER_FOLDER)
+    output_dir = os.path.abspath(folder)
     defaults = TRAINING_DEFAULTS | (streaming_defaults(recipe) if recipe.streaming else {}) | best
-    arguments = TrainingArguments(output_dir=folder, seed=seed, **(defaults | recipe.training))
+    arguments = TrainingArguments(output_dir=output_dir, seed=seed, **(defaults | recipe.training | overrides))
     if arguments.n_gpu > 1:  # DataParallel gathers along the first dimension, which is the parts' in part_logits
         logger.warning("One process trains on one GPU; for all: torchrun --nproc_per_node %d -m ...", arguments.n_gpu)
         arguments._n_gpu = 1
@@ -456,7 +481,12 @@ def calibrate(trainer: SERTrainer, rows: list[int]) -> None:
         return
     output = trainer.predict(Subset(trainer.eval_dataset, rows))
     temperature = fit_temperature(torch.from_numpy(output.predictions), torch.from_numpy(output.label_ids))
-    trainer.model.config.temperature = trainer.model.classifier.temperature = temperature
+    set_temperature(trainer.model, temperature)
+
+
+def set_temperature(model: SERForAudioClassification, temperature: float) -> None:
+    """Let a model divide its logits by a temperature, and its configuration say so."""
+    model.config.temperature = model.classifier.temperature = temperature
 
 
 def write_history(trainer: SERTrainer, recipe: Recipe, output: Path) -> None:

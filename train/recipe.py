@@ -53,6 +53,8 @@ class Recipe:
         logit_adjustment: how many times the logarithm of a label's frequency in its corpus is added to its logit in
             the loss. With 1 the network predicts as if all labels were equally frequent (Menon et al. 2021), and it
             is sure of its answers as if they were.
+        refit: whether, once the temperature is fitted, a second training from the beginning hears the validation clips
+            as well. It takes twice as long and no choice is made by it.
         early_stopping_patience: epochs without a better validation UAR after which training stops; 0 never stops.
         streaming: train from a stream, for corpora of any size: tables with audio (`hub:OWNER/NAME`, `parquet:PATH`)
             that are neither downloaded nor held in memory. It has no epochs: `training.max_steps` ends it, and it is
@@ -75,6 +77,7 @@ class Recipe:
     balance: list[str] = field(default_factory=list)
     mask_labels: bool = False
     logit_adjustment: float = 0.0
+    refit: bool = False
     early_stopping_patience: int = 0
     streaming: bool = False
     training: dict[str, Any] = field(default_factory=dict)
@@ -93,6 +96,11 @@ class Recipe:
         check_keys(f"{self.name}: balance", self.balance, BALANCE)
         check_keys(f"{self.name}: split", [self.split], SPLITS)
         WaveformAugmentation(**self.waveform_augmentation)  # raises for a strength that is impossible
+        if self.refit and self.early_stopping_patience:
+            raise RecipeError(
+                f"{self.name}: a training on all clips has none left to stop by; leave out refit, or "
+                f"early_stopping_patience."
+            )
         if self.logit_adjustment:
             self._check_adjustment()
         if self.network.get("functionals"):
@@ -129,6 +137,8 @@ class Recipe:
 
     def _check_streaming(self) -> None:
         """Raise RecipeError for what a stream cannot do."""
+        if self.refit:
+            raise RecipeError(f"{self.name}: a stream holds no clips to train on once more; leave out refit.")
         if self.shares:
             raise RecipeError(
                 f"{self.name}: shares of a corpus cannot be taken while streaming; leave out one of them."

@@ -10,6 +10,7 @@ from pathlib import Path
 import datasets
 import pytest
 import torch
+from datasets import concatenate_datasets
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
@@ -35,6 +36,7 @@ OVERRIDES = [
     "training.disable_tqdm=true",
 ]
 BY_STEPS = ["training.save_strategy=steps", "training.save_steps=3", "early_stopping_patience=0"]
+REFIT = ["refit=true", "early_stopping_patience=0", "training.num_train_epochs=2"]
 STOPS_EARLY = ["early_stopping_patience=1", "training.learning_rate=1.0e-12"]
 
 
@@ -96,12 +98,12 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def in_step(number: int):
-    """Killed in an epoch, after a step."""
+def in_step(number: int, folder: str = fit.TRAINER_FOLDER):
+    """Killed in an epoch, after a step of the training whose checkpoints are in a folder of that name."""
 
     class Killer(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
-            if state.global_step == number:
+            if state.global_step == number and Path(args.output_dir).name == folder:
                 kill()
 
     def prepare() -> None:
@@ -205,6 +207,32 @@ def test_ends_as_if_never_killed(corpora, uninterrupted, tmp_path, overrides, mo
     assert (last and step_of(last)) in steps
     train(corpora, tmp_path, overrides, resume=True)
     assert_same(tmp_path, uninterrupted(overrides))
+
+
+def test_a_refit_ends_as_if_never_killed(corpora, uninterrupted, tmp_path):
+    """Goes on with the second training, and keeps the temperature of the first."""
+    train_until_killed(corpora, tmp_path, REFIT, in_step(STEPS_PER_EPOCH + 3, fit.REFIT_FOLDER))
+    assert last_whole_checkpoint(tmp_path / fit.TRAINER_FOLDER / fit.REFIT_FOLDER)
+    assert not (tmp_path / "config.json").exists()
+    train(corpora, tmp_path, REFIT, resume=True)
+    assert_same(tmp_path, uninterrupted(REFIT))
+    assert temperature_of(tmp_path) == temperature_of(uninterrupted(REFIT))
+
+
+def temperature_of(output: Path) -> float:
+    return json.loads((output / "config.json").read_text())["temperature"]
+
+
+def test_a_refit_hears_validation_speakers_and_keeps_the_temperature(corpora, uninterrupted, tmp_path):
+    """It ends with the weights of a training whose clips are all those that are not tested."""
+    _, *others = REFIT
+    assert temperature_of(uninterrupted(REFIT)) == temperature_of(uninterrupted(others)) != 1.0
+    recipe = load_recipe("ravdess_lstm", [*OVERRIDES, *others, "training.eval_strategy='no'"])
+    splits = fit.load_splits(recipe, corpora, seed=0)
+    splits["train"] = concatenate_datasets([splits["train"], splits["validation"]])
+    fit.fit(recipe, splits, tmp_path)
+    for name, weights in load_file(tmp_path / "model.safetensors").items():
+        assert torch.equal(weights, load_file(uninterrupted(REFIT) / "model.safetensors")[name]), name
 
 
 def test_early_stopping_stops(uninterrupted):

@@ -26,7 +26,7 @@ from train.dataset import (
     unchanged_batches,
     voice_directions,
 )
-from train.fit import build_trainer, log_priors, set_statistics, training_arguments
+from train.fit import build_trainer, every_training_clip, log_priors, set_statistics, training_arguments
 from train.randomness import Epoch
 from train.recipe import Recipe, load_recipe, recipe_names
 from train.waveform_augmentation import WaveformAugmentation
@@ -372,3 +372,10 @@ def test_statistics_leave_augmentation_out(corpora):
     frames = torch.cat([builder([row])["input_features"][0] for row in rows])
     torch.testing.assert_close(mean, frames.mean(0), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(deviation, frames.std(0, correction=0), rtol=1e-3, atol=1e-3)
+
+
+def test_shares_are_taken_of_validation_clips_too(corpora):
+    recipe = small_recipe()
+    dataset = load_corpora(["ravdess"], corpora, labels=recipe.labels)
+    splits = {"train": dataset.select(range(4)), "validation": dataset.select(range(4, 12))}
+    assert every_training_clip(splits, {"ravdess": 0.25})["path"][:] == dataset.select([0, 1, 2, 3, 7, 11])["path"][:]
