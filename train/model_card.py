@@ -30,6 +30,10 @@ SELECTION = (
     "speakers, in noise above all"
 )
 # When the shipped checkpoint and train/results were measured.
+REFITTED = (
+    "It was trained twice: without validation speakers, on whom the temperature was fitted, and then from the "
+    "beginning with them."
+)
 COPY = "Of EmoDB's 535 clips 437 were at hand, and of them only 9, by two speakers, express boredom."
 WORDS = "25 of ASED's 27 sentences are spoken in one emotion only, by every speaker, so that words can give it away: "
 METRICS = {"uar": ("recall", "UAR (%)"), "accuracy": ("accuracy", "Accuracy (%)"), "macro_f1": ("f1", "Macro F1 (%)")}
@@ -212,7 +216,8 @@ def training_sentence(metrics: Mapping[str, Any], recipe: Mapping[str, Any]) -> 
     notes = "; ".join(merged + dropped)
     shares = [f"{100 * share:g} % of the clips of {training_title(name)}" for name, share in recipe["shares"].items()]
     only = f", with {' and '.join(shares)}" if shares else ""
-    return f"Trained on {titles}{only}{without}" + (f"; {notes}." if notes else ".")
+    trained = f"Trained on {titles}{only}{without}" + (f"; {notes}." if notes else ".")
+    return f"{trained} {REFITTED}" if recipe.get("refit") else trained
 
 
 def training_title(corpus: str) -> str:

@@ -202,17 +202,17 @@ def cross_validation_table(checkpoint: Path) -> str:
 
 
 def choice_notes(runs: Sequence[Path]) -> str:
-    """A sentence for each run whose recipe was chosen with some of the test speakers in sight."""
+    """What of each run's test speakers its recipe was chosen with in sight, as a Markdown list; empty if nothing."""
     notes = []
     for run in runs:
         metrics = read_metrics(run)
         recipe, protocol = metrics["recipe"]["name"], metrics.get("cross_validation", {}).get("protocol")
         if seen := SEEN_BEFORE.get((recipe, protocol)):
             uars = "; ".join(uars_by_fold(corpus, figures) for corpus, figures in metrics["corpora"].items())
-            notes.append(
-                f"The test speakers of some folds were seen before `{recipe}` was chosen: {seen}. UAR by fold: {uars}."
-            )
-    return " ".join(notes)
+            notes.append(f"- `{recipe}`: {seen}. UAR by fold: {uars}.")
+    if not notes:
+        return ""
+    return "\n".join(["Test speakers that were seen before a recipe was chosen:", "", *notes])
 
 
 def uars_by_fold(corpus: str, figures: Mapping[str, Any]) -> str:

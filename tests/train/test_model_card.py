@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from ser_model.recognizer import PRETRAINED
 from tests.hub_server import hub_client, hub_server
 from train.checkpoint import SPEAKERS_SEEN
-from train.model_card import SELECTION, render_model_card
+from train.model_card import REFITTED, SELECTION, render_model_card
 
 
 METRICS = json.loads((PRETRAINED / "metrics.json").read_text())
@@ -82,6 +82,13 @@ def test_speakers_that_were_heard_are_told(checkpoint):
     card = str(render_model_card(checkpoint))
     assert "also heard in training" in card
     assert "without the speakers tested above" not in card
+
+
+def test_a_second_training_is_told(checkpoint):
+    change(checkpoint / "recipe.json", refit=False)
+    assert REFITTED not in str(render_model_card(checkpoint))
+    change(checkpoint / "recipe.json", refit=True)
+    assert REFITTED in str(render_model_card(checkpoint))
 
 
 def test_noise_is_shown_where_it_was_measured(checkpoint):
