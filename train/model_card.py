@@ -25,15 +25,14 @@ SHIPPED = "ser_model/pretrained"
 LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the known corpora ask for and a model can follow
 OTHER_LICENCE = "other"  # of a model that heard a corpus whose licence nobody told us
 SELECTION = (
-    "; but earlier trainings were tested on them, too, six of this network among them, all but its second reading of "
-    "functionals, and their figures known when this one was begun; it is shipped for how it does on validation "
-    "speakers, in noise above all"
+    "; but earlier trainings were tested on them, too, seven of this network among them, and their figures known when "
+    "this one was begun; its settings were chosen for how they do on validation speakers, in noise above all"
 )
-# When the shipped checkpoint and train/results were measured.
 REFITTED = (
     "It was trained twice: without validation speakers, on whom the temperature was fitted, and then from the "
     "beginning with them."
 )
+# When the shipped checkpoint and train/results were measured.
 COPY = "Of EmoDB's 535 clips 437 were at hand, and of them only 9, by two speakers, express boredom."
 WORDS = "25 of ASED's 27 sentences are spoken in one emotion only, by every speaker, so that words can give it away: "
 METRICS = {"uar": ("recall", "UAR (%)"), "accuracy": ("accuracy", "Accuracy (%)"), "macro_f1": ("f1", "Macro F1 (%)")}

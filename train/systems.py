@@ -31,6 +31,10 @@ SEEN_BEFORE = {
         "RAVDESS' fold1 to fold3 and, as corpora that were left out, all four for this choice; and all when it was "
         "tested without feature_dropout, voice_directions and functionals_by_track, as earlier recipes were"
     ),
+    ("functional_travel_lstm", "cross-corpus"): (
+        "all four when its functionals alone were tried, for refit too, and lstm_weight follows from what "
+        "`functional_lstm` reached here"
+    ),
     ("functional_tess_lstm", "tess"): (
         "both actresses, for the corpora and shares and functionals_by_track, which were tried with functionals alone"
     ),

@@ -166,12 +166,12 @@ def test_an_adjustment_that_cannot_be_is_rejected(settings, message):
     ("settings", "message"),
     [
         (["early_stopping_patience=3"], "leave out refit, or early_stopping_patience"),
-        (["streaming=true", "logit_adjustment=0", "training.max_steps=10"], "leave out refit"),
+        (["streaming=true", "training.max_steps=10"], "leave out refit"),
     ],
 )
 def test_a_refit_that_cannot_be_is_rejected(settings, message):
     with pytest.raises(RecipeError, match=message):
-        load_recipe("functional_emodb_lstm", settings)
+        load_recipe("tess_lstm", ["refit=true", "early_stopping_patience=0", *settings])
 
 
 def test_every_section_rejects_what_it_does_not_know():
