@@ -31,7 +31,7 @@ from train.evaluation import (
     write_predictions,
 )
 from train.figures import save_pooled_states
-from train.fit import TRAINER_FOLDER, allowed_labels, fit, shares_of_corpora
+from train.fit import REFIT_FOLDER, TRAINER_FOLDER, allowed_labels, fit, shares_of_corpora
 from train.processes import Work, run_in_processes
 from train.recipe import Recipe, RecipeError
 from train.report import PREDICTIONS_FILE, report_folds
@@ -211,12 +211,16 @@ def progress(running: Iterable[Round]) -> str:
 
 def epochs_of(entry: Round) -> str:
     """How far a round's training is, by the Trainer's last checkpoint: "seed 0 fold1: epoch 3/40"."""
-    try:
-        last = last_whole_checkpoint(entry.folder / TRAINER_FOLDER)
-        state = last and load_state(last)
-    except FileNotFoundError:  # it has just been removed
-        state = None
-    return f"{entry.name}: epoch {state.epoch:.0f}/{state.num_train_epochs}" if state else entry.name
+    folder = entry.folder / TRAINER_FOLDER
+    for where, name in ((folder / REFIT_FOLDER, "refit, epoch"), (folder, "epoch")):
+        try:
+            last = last_whole_checkpoint(where)
+            state = last and load_state(last)
+        except FileNotFoundError:  # it has just been removed
+            state = None
+        if state:
+            return f"{entry.name}: {name} {state.epoch:.0f}/{state.num_train_epochs}"
+    return entry.name
 
 
 def outcome(entry: Round) -> str:

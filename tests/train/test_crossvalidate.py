@@ -16,6 +16,7 @@ import pytest
 import yaml
 from filelock import FileLock
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
+from transformers import TrainerState
 
 from tests.train.generated_corpora import make_corpus
 from train import crossvalidate
@@ -399,3 +400,14 @@ def test_clips_in_two_folds_are_an_error():
 
 def test_every_corpus_has_a_protocol():
     assert set(CORPORA) < set(crossvalidate.PROTOCOLS)
+
+
+def test_progress_tells_the_second_training_from_the_first(tmp_path):
+    entry = crossvalidate.Round(0, crossvalidate.get_folds("savee", SPEAKERS)[0], tmp_path)
+    assert crossvalidate.epochs_of(entry) == entry.name
+    for folder, epoch, shown in (("trainer", 4, "epoch 4/4"), ("trainer/refit", 1, "refit, epoch 1/4")):
+        checkpoint = tmp_path / folder / "checkpoint-8"
+        checkpoint.mkdir(parents=True)
+        TrainerState(epoch=epoch, num_train_epochs=4).save_to_json(str(checkpoint / "trainer_state.json"))
+        (checkpoint / "manifest.json").write_text("{}")
+        assert crossvalidate.epochs_of(entry) == f"{entry.name}: {shown}"
