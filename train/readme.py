@@ -23,9 +23,9 @@ from train.systems import choice_notes, cross_corpus_table, recorded_runs, syste
 BASELINES_FILE = "egemaps.json"  # beside the benchmarks' results
 UNKNOWN_CORPORA = (
     "On a corpus that was never heard: other speakers, sentences, microphones and, for ASED and EmoDB, another "
-    "language. Trained on the other three, with the labels that all four have. What these recipes do for unknown "
-    "corpora (directions in which voices differ are removed, functionals are read once more without correlations, the "
-    "LSTM counts less) was chosen by what their functionals alone reach here:"
+    "language. Trained on the other three, with the labels that all four have. What the `functional` recipes do for "
+    "unknown corpora was chosen by what they, or their functionals alone, reach here. The machine hears all voices of "
+    "the three corpora, as `functional_travel_lstm` does; the others leave out those that fit the temperature:"
 )
 UNITS = {
     "faster": "times faster (at least {bar:g})",
