@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from .recognizer import Backend
 
 
-# Chosen on development speakers, for what ten clips bring and for what clips of one emotion must not cost.
+# Chosen by cross-validation, for what ten clips bring and for what clips of one emotion must not cost.
 PRIOR_CLIPS = 4.0  # as many clips as speak for no correction at all
-LARGEST_CORRECTION = 1.0  # of a logarithm: clips that all express one emotion are not taken for the voice
+LARGEST_CORRECTION = 1.5  # of a logarithm: clips that all express one emotion are not taken for the voice
 LEAST_PROBABILITY = 1e-4  # what is taken for any less, so that no single clip outweighs the others
 
 
@@ -48,12 +48,14 @@ def voice_correction(probabilities: np.ndarray) -> np.ndarray:
         probabilities: of clips of one speaker, (clips, labels), before any correction.
 
     Returns:
-        float32 (labels,): how far the mean logarithm of each emotion lies below that of all, shrunk by
-        clips / (clips + PRIOR_CLIPS), at most LARGEST_CORRECTION up or down.
+        float32 (labels,): how far each emotion lies below the mean of all, shrunk by clips / (clips + PRIOR_CLIPS), at
+        most LARGEST_CORRECTION up or down. That is half by its mean logarithm, so by every clip, and half by the
+        logarithm of its mean, so by the clips that are taken for it.
     """
-    means = np.log(np.maximum(probabilities, LEAST_PROBABILITY)).mean(0)
+    probabilities = np.maximum(probabilities, LEAST_PROBABILITY)
+    heights = (np.log(probabilities).mean(0) + np.log(probabilities.mean(0))) / 2
     shrinkage = len(probabilities) / (len(probabilities) + PRIOR_CLIPS)
-    correction = shrinkage * (means.mean() - means)
+    correction = shrinkage * (heights.mean() - heights)
     return np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION).astype(np.float32)
 
 

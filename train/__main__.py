@@ -192,11 +192,12 @@ def add_adaptation(commands: argparse._SubParsersAction) -> argparse.ArgumentPar
         help="what adapting a checkpoint to a voice is worth",
         description="Adapt to each tested speaker by some unlabelled clips, as EmotionRecognizer.adapt does, and test "
         "on the others, many times over; write adaptation.json. This is another task than that of `evaluate`: its "
-        "figures are speaker-adapted.",
+        "figures are speaker-adapted. MODEL may also be the folder of a cross-validation, whose networks are then "
+        "adapted to the speakers that each was tested on, without --corpora and --split.",
     )
     adaptation.add_argument("--clips", type=int, default=10, metavar="N", help="of each speaker (default: 10)")
     adaptation.add_argument("--draws", type=int, default=200, metavar="N", help="of these clips (default: 200)")
-    add_tested(adaptation)
+    add_tested(adaptation, corpora_required=False)
     adaptation.set_defaults(run=run_adaptation)
     return adaptation
 
@@ -313,10 +314,10 @@ def add_recipe(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_tested(command: argparse.ArgumentParser) -> None:
+def add_tested(command: argparse.ArgumentParser, *, corpora_required: bool = True) -> None:
     """A checkpoint, what it is tested on, and where the result goes."""
     command.add_argument("model", metavar="MODEL", help="folder of a checkpoint, or its id on the Hub")
-    command.add_argument("--corpora", nargs="+", required=True, metavar="NAME", help="corpora to test on")
+    command.add_argument("--corpora", nargs="+", required=corpora_required, metavar="NAME", help="corpora to test on")
     command.add_argument(
         "--split", default="test", choices=("train", "validation", "test", "all"), help="(default: test)"
     )
@@ -417,9 +418,16 @@ def run_robustness(options: argparse.Namespace) -> int:
 
 
 def run_adaptation(options: argparse.Namespace) -> int:
-    """Test a checkpoint that adapts to each speaker."""
-    from train.adaptation import adaptation
+    """Test a checkpoint, or the networks of a cross-validation, that adapt to each speaker."""
+    from train.adaptation import adaptation, adaptation_of_cross_validation, is_cross_validation
 
+    if is_cross_validation(Path(options.model)):
+        if options.corpora:
+            raise ValueError(f"{options.model} is a cross-validation, its corpora are tested: leave out --corpora.")
+        adaptation_of_cross_validation(Path(options.model), options.output, clips=options.clips, draws=options.draws)
+        return 0
+    if not options.corpora:
+        raise ValueError("--corpora is missing: which corpora is the checkpoint tested on?")
     checkpoint, dataset = load_tested(options)
     chosen = split_of(dataset, options, checkpoint)
     adaptation(checkpoint, chosen, options.output, clips=options.clips, draws=options.draws, split=options.split)

@@ -5,26 +5,32 @@ column of their own. The clips that a recogniser was adapted with are not tested
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from ser_model.adaptation import corrected, voice_correction
+from ser_model.adaptation import LEAST_PROBABILITY, corrected, voice_correction
 from train.checkpoint import Checkpoint
 from train.corpora import CorpusError
 from train.corpora.base import plural
 from train.evaluation import INTERVAL, predict, score_matrix, target_indices
 from train.metrics.calibration_error.calibration_error import expected_calibration_error
 from train.metrics.uar.uar import unweighted_average_recall
-from train.report import corpus_title, provenance
+from train.recipe import Recipe
+from train.report import METRICS_FILE, PREDICTIONS_FILE, corpus_title, provenance
 
 
 ADAPTATION_FILE = "adaptation.json"
+SMALL = 0.002  # of a squared logarithm beside the cross-entropy
+
+logger = logging.getLogger(__name__)
 
 Choice = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # places of some clips, from their labels
 
@@ -33,63 +39,136 @@ def adaptation(
     checkpoint: Checkpoint, dataset: Dataset, output: Path, *, clips: int, draws: int, split: str
 ) -> dict[str, Any]:
     """
-    Adapt to each speaker by some unlabelled clips and test on the others, many times; write adaptation.json.
+    Adapt a checkpoint to each speaker by some unlabelled clips and test on the others, many times.
 
     Args:
         checkpoint: model, extractor, and the speakers that it has heard.
         dataset: utterances with the model's labels.
-        output: folder of the file.
+        output: folder of adaptation.json.
         clips: how many a speaker gives at each draw.
         draws: how often.
         split: name of the part of the corpora.
 
     Returns:
-        The content of adaptation.json: for each corpus the figures of clips that were drawn at random, of clips that
-        all express one emotion, and, as a control, of clips of another speaker: what is gained by those is no matter
-        of the voice, but of the corpus and its labels.
+        The content of adaptation.json, as of [`write_adaptation`].
 
     Raises:
         ValueError: fewer than one clip or draw.
-        CorpusError: a speaker without enough clips to leave one to test on.
+        CorpusError: no speaker has enough clips to leave one to test on.
     """
-    if clips < 1 or draws < 1:
-        raise ValueError(f"clips and draws must be at least 1, got {clips} and {draws}.")
-    labels = checkpoint.recipe.labels
-    check_clips(dataset, clips)
+    check_draws(clips, draws)
+    dataset = dataset.select(with_enough_clips(dataset["speaker"][:], clips))
     predictions = predict(checkpoint.model, checkpoint.extractor, dataset)
-    result = {
+    head = {
         "protocol": f"{checkpoint.protocol(predictions['speaker'])}, speaker-adapted",
         "split": split,
         **provenance(checkpoint.recipe),
-        "adapted_with": clips,
-        "draws": draws,
-        "corpora": {
-            corpus: {
-                "clips": len(rows),
-                "speakers": int(rows["speaker"].nunique()),
-                "adapted_by": {
-                    "random clips": figures_of_draws(rows, labels, at_random(clips), draws),
-                    "clips of one emotion": figures_of_draws(rows, labels, of_one_emotion(clips), draws),
-                    "another speaker": figures_of_draws(rows, labels, at_random(clips), draws, by_another=True),
-                },
-            }
-            for corpus, rows in predictions.groupby("corpus")
-        },
     }
+    return write_adaptation(predictions, head, output, clips=clips, draws=draws)
+
+
+def is_cross_validation(folder: Path) -> bool:
+    """Whether a folder is that of a finished cross-validation, with its predictions."""
+    metrics = folder / METRICS_FILE
+    there = metrics.is_file() and (folder / PREDICTIONS_FILE).is_file()
+    return there and "cross_validation" in json.loads(metrics.read_text())
+
+
+def adaptation_of_cross_validation(folder: Path, output: Path, *, clips: int, draws: int) -> dict[str, Any]:
+    """
+    The same for the networks of a cross-validation, each adapted to the speakers that it was tested on.
+
+    Args:
+        folder: of the cross-validation, whose predictions are read.
+        output: folder of adaptation.json.
+        clips: how many a speaker gives at each draw.
+        draws: how often.
+
+    Raises:
+        ValueError: fewer than one clip or draw.
+        CorpusError: no speaker has enough clips to leave one to test on.
+    """
+    check_draws(clips, draws)
+    metrics = json.loads((folder / METRICS_FILE).read_text())
+    predictions = pd.read_parquet(folder / PREDICTIONS_FILE)
+    if predictions["seed"].nunique() > 1:  # each network hears a voice in its own way
+        predictions["speaker"] += " by seed " + predictions["seed"].astype(str)
+    predictions = predictions.iloc[with_enough_clips(predictions["speaker"], clips)]
+    head = {
+        "protocol": f"{metrics['protocol']}, speaker-adapted",
+        "split": "test",
+        "cross_validation": metrics["cross_validation"],
+        **provenance(Recipe(**metrics["recipe"])),
+        "labels": metrics["labels"],
+    }
+    return write_adaptation(predictions, head, output, clips=clips, draws=draws)
+
+
+def write_adaptation(
+    predictions: pd.DataFrame, head: Mapping[str, Any], output: Path, *, clips: int, draws: int
+) -> dict[str, Any]:
+    """
+    Write adaptation.json and print it.
+
+    Args:
+        predictions: of all tested clips, uncorrected.
+        head: what stands before the figures; has the `labels`.
+        output: folder of the file.
+        clips: how many a speaker gives at each draw.
+        draws: how often.
+
+    Returns:
+        Its content: for each corpus the figures of clips that were drawn at random, of clips that all express one
+        emotion, and, as a control, of clips of another speaker: what is gained by those is no matter of the voice, but
+        of the corpus and its labels. And as a bound `with_labels`, of corrections that know what the clips express.
+    """
+    result = {**head, "adapted_with": clips, "draws": draws, "corpora": {}}
+    for corpus, rows in predictions.groupby("corpus"):
+        labels = [label for label in head["labels"] if rows[f"score_{label}"].any()]  # those that could be answered
+        result["corpora"][corpus] = {
+            "clips": len(rows),
+            "speakers": int(rows["speaker"].nunique()),
+            "adapted_by": {
+                "random clips": figures_of_draws(rows, labels, at_random(clips), draws),
+                "clips of one emotion": figures_of_draws(rows, labels, of_one_emotion(clips), draws),
+                "another speaker": figures_of_draws(rows, labels, at_random(clips), draws, by_another=True),
+            },
+            "with_labels": figures_with_labels(rows, labels),
+        }
     output.mkdir(parents=True, exist_ok=True)
     (output / ADAPTATION_FILE).write_text(json.dumps(result, indent=2) + "\n")
     print(summary(result))
     return result
 
 
-def check_clips(dataset: Dataset, clips: int) -> None:
-    """Raise CorpusError unless each speaker has more clips than are drawn."""
-    counts = pd.Series(dataset["speaker"][:]).value_counts()
-    if counts.min() <= clips:
+def check_draws(clips: int, draws: int) -> None:
+    """Raise ValueError unless something is drawn."""
+    if clips < 1 or draws < 1:
+        raise ValueError(f"clips and draws must be at least 1, got {clips} and {draws}.")
+
+
+def with_enough_clips(speakers: Sequence[str], clips: int) -> np.ndarray:
+    """
+    Rows of speakers who have more clips than are drawn; the others are named and left out.
+
+    Args:
+        speakers: of each clip.
+        clips: how many are drawn.
+
+    Raises:
+        CorpusError: nobody has.
+    """
+    speakers = pd.Series(speakers)
+    counts = speakers.value_counts()
+    few = counts[counts <= clips].sort_index()
+    if len(few) == len(counts):
         raise CorpusError(
-            f"{counts.idxmin()} has {plural(int(counts.min()), 'clip')}; to adapt with {clips} and to test on the "
+            f"{counts.idxmax()} has {plural(int(counts.max()), 'clip')}; to adapt with {clips} and to test on the "
             "others there must be more: lower --clips."
         )
+    if len(few):
+        logger.warning("left out, for they have no more than %s: %s", plural(clips, "clip"), ", ".join(few.index))
+    return np.flatnonzero(~speakers.isin(few.index))
 
 
 def at_random(clips: int) -> Choice:
@@ -174,6 +253,39 @@ def adapt_and_test(
     return targets[kept], scores[kept], corrected(scores[kept], voice_correction(heard))
 
 
+def figures_with_labels(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, float]:
+    """
+    What corrections of this kind could gain at most: each voice's own, chosen by the labels of the tested clips.
+
+    Returns:
+        `uar` without any, `uar_adapted`, and their `difference`.
+    """
+    scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
+    adapted = scores.copy()
+    for rows in predictions.groupby("speaker").indices.values():
+        adapted[rows] = corrected(scores[rows], best_correction(scores[rows], targets[rows]))
+    uar, uar_adapted = figures(scores, targets)[0], figures(adapted, targets)[0]
+    return {"uar": uar, "uar_adapted": uar_adapted, "difference": uar_adapted - uar}
+
+
+def best_correction(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The correction (labels,) that minimises the cross-entropy of some scores (clips, labels), their labels known."""
+    logarithms = torch.from_numpy(np.log(np.maximum(scores, LEAST_PROBABILITY)))
+    labels = torch.from_numpy(targets)
+    correction = torch.zeros(logarithms.shape[1], dtype=logarithms.dtype, requires_grad=True)
+    optimizer = torch.optim.LBFGS([correction], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        # A label that a voice does not express would be pushed down for ever.
+        value = torch.nn.functional.cross_entropy(logarithms + correction, labels) + SMALL * correction.square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return correction.detach().numpy()
+
+
 def figures(scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
     """UAR and calibration error of scores (clips, labels)."""
     return unweighted_average_recall(targets, scores.argmax(1)), expected_calibration_error(scores, targets)
@@ -197,4 +309,9 @@ def summary(result: Mapping[str, Any]) -> str:
                 f"{100 * one['difference']:+11.1f} {100 * low:+9.1f} to {100 * high:+5.1f} "
                 f"{100 * one['share_of_draws_that_lost']:8.0f} %"
             )
+        bound = figures_of_corpus["with_labels"]
+        lines.append(
+            f"{corpus_title(corpus):9} {'all, labels known':21} {100 * bound['uar']:5.1f} "
+            f"{100 * bound['uar_adapted']:8.1f} {100 * bound['difference']:+11.1f}"
+        )
     return "\n".join(lines)

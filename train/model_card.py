@@ -311,22 +311,21 @@ def adaptation_table(checkpoint: Path) -> str:
     if not path.is_file():
         return ""
     content = json.loads(path.read_text())
-    clips = content["adapted_with"]
-    rows = [
-        [
-            corpus_title(corpus),
-            f"{clips} {name}" if name == "random clips" else f"{name} ({one['clips']:.0f})",
-            percent(one["uar"]),
-            percent(one["uar_adapted"]),
-            f"{100 * one['difference']:+.1f}",
-            percent(one["share_of_draws_that_lost"]),
-        ]
-        for corpus, figures in content["corpora"].items()
-        for name, one in figures["adapted_by"].items()
-        if one is not None
-    ]
+    clips, rows = content["adapted_with"], []
+    for corpus, figures in content["corpora"].items():
+        for name, one in figures["adapted_by"].items():
+            if one is not None:
+                by = f"{clips} {name}" if name == "random clips" else f"{name} ({one['clips']:.0f})"
+                rows.append([corpus_title(corpus), by, *gain(one), percent(one["share_of_draws_that_lost"])])
+        if bound := figures.get("with_labels"):
+            rows.append([corpus_title(corpus), "all its clips, labels known", *gain(bound), "–"])
     header = ["corpus", "adapted by", "UAR % before", "UAR % adapted", "difference", "draws that lost %"]
     return table(header, rows)
+
+
+def gain(figures: Mapping[str, Any]) -> list[str]:
+    """UAR before and after adapting, and their difference."""
+    return [percent(figures["uar"]), percent(figures["uar_adapted"]), f"{100 * figures['difference']:+.1f}"]
 
 
 def language_table(metrics: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ser_model.recognizer import PRETRAINED
+from train.adaptation import ADAPTATION_FILE
 from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.compare import TOGETHER, results_of
 from train.model_card import percent, table
@@ -127,6 +128,42 @@ def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str
             lines.append([f"`{recipe}`", corpus_title(corpus), len(metrics["labels"]), figures["clips"], *cells])
     header = ("recipe", "tested on", "labels", "clips", "UAR % (95 % interval)", "eGeMAPS and an SVM", "difference")
     return f"{table(header, lines)}\n\nBy {' and '.join(dict.fromkeys(commands))}." if lines else ""
+
+
+def adapted_table(runs: Sequence[Path]) -> str:
+    """
+    What ten clips of each speaker bring in cross-validation, as Markdown, and by which commands; empty without any.
+
+    Args:
+        runs: folders of cross-validations, of which those are shown that hold what `train adaptation` wrote.
+    """
+    lines, commands = [], []
+    for content in (json.loads(path.read_text()) for run in runs if (path := run / ADAPTATION_FILE).is_file()):
+        unknown = ", never heard" if content["cross_validation"]["protocol"] == CROSS_CORPUS else ""
+        commands.append(f"`{content['command']}`")
+        for corpus, figures in content["corpora"].items():
+            own, other = (figures["adapted_by"][name] for name in ("random clips", "another speaker"))
+            cells = [percent(own["uar"]), percent(own["uar_adapted"]), difference_text(own), difference_text(other)]
+            bound = f"{100 * figures['with_labels']['difference']:+.1f}"
+            tested = f"{corpus_title(corpus)}{unknown}"
+            lines.append([f"`{content['recipe']['name']}`", tested, len(content["labels"]), *cells, bound])
+    header = (
+        "recipe",
+        "tested on",
+        "labels",
+        "UAR %",
+        "adapted",
+        "difference (95 % of the draws)",
+        "by clips of another speaker",
+        "with all labels known",
+    )
+    return f"{table(header, lines)}\n\nBy {' and '.join(commands)}." if lines else ""
+
+
+def difference_text(figures: Mapping[str, Any]) -> str:
+    """What was gained, and between which bounds 95 % of the draws lie."""
+    low, high = (f"{100 * value:+.1f}" for value in figures["difference_interval"])
+    return f"{100 * figures['difference']:+.1f} ({low} – {high})"
 
 
 def baseline_of_clips(

@@ -10,8 +10,17 @@ import pytest
 from ser_model.adaptation import corrected, voice_correction
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
-from train.adaptation import adapt_and_test, at_random, figures_of_draws, of_one_emotion
+from train.adaptation import (
+    adapt_and_test,
+    at_random,
+    best_correction,
+    figures_of_draws,
+    figures_with_labels,
+    of_one_emotion,
+    with_enough_clips,
+)
 from train.checkpoint import save_checkpoint
+from train.recipe import load_recipe
 
 
 LABELS = ["angry", "happy", "sad"]
@@ -80,6 +89,28 @@ def test_voices_without_a_bias_lose_next_to_nothing():
     assert figures_of_draws(voices(bias=0.0), LABELS, at_random(10), draws=20) == figures
 
 
+def test_the_best_correction_takes_a_bias_back():
+    """Scores that are true but for a bias, which it finds; then no draw of clips gains as much."""
+    random = np.random.default_rng(0)
+    truth = random.dirichlet([1, 1, 1], 3000)
+    targets = np.array([random.choice(3, p=row) for row in truth])
+    bias = np.array([0.8, -0.5, -0.3])
+    correction = best_correction(corrected(truth, bias), targets)
+    np.testing.assert_allclose(correction - correction.mean(), -bias, atol=0.1)
+    table = voices(bias=1.5)
+    bound = figures_with_labels(table, LABELS)
+    drawn = figures_of_draws(table, LABELS, at_random(10), draws=20)
+    assert bound["uar"] == pytest.approx(drawn["uar"], abs=0.02)
+    assert bound["difference"] == pytest.approx(bound["uar_adapted"] - bound["uar"])
+    assert bound["difference"] > drawn["difference"] > 0.02
+
+
+def test_who_has_too_few_clips_is_left_out(caplog):
+    speakers = ["a"] * 3 + ["b"] * 2 + ["c"] * 5
+    assert with_enough_clips(speakers, 2).tolist() == [0, 1, 2, 5, 6, 7, 8, 9]
+    assert caplog.messages == ["left out, for they have no more than 2 clips: b"]
+
+
 def run(tiny, tmp_path: Path, *more: str) -> int:
     make_corpus("savee", tmp_path, clips_per_label=2)
     save_checkpoint(tiny, tmp_path / "model")
@@ -110,3 +141,48 @@ def test_the_command(tiny, tmp_path, capsys):
 def test_what_is_refused(tiny, tmp_path, capsys, options, message):
     assert run(tiny, tmp_path, *options) == 1
     assert message in capsys.readouterr().err
+
+
+def cross_validation(folder: Path, seeds: int = 1) -> Path:
+    """A folder of a cross-validation with predictions of two corpora; of the second only two labels were possible."""
+    folder.mkdir()
+    tables = []
+    for corpus, bias in (("one", 1.5), ("two", 0.0)):
+        table = voices(bias).assign(corpus=corpus, fold="fold1")
+        table["speaker"] = corpus + table["speaker"]
+        if corpus == "two":
+            table = table[table["label"] != "sad"].assign(score_sad=0.0)
+        tables += [table.assign(seed=seed) for seed in range(seeds)]
+    pd.concat(tables).to_parquet(folder / "predictions.parquet")
+    recipe = load_recipe("ravdess_lstm").to_dict()
+    content = {"protocol": "speaker-disjoint", "cross_validation": {"protocol": "speakers"}, "labels": LABELS}
+    (folder / "metrics.json").write_text(json.dumps({**content, "recipe": recipe}))
+    return folder
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_networks_of_a_cross_validation(seeds, tmp_path):
+    """By what they had answered: the same figures as of its predictions, without corpora or checkpoints."""
+    folder = cross_validation(tmp_path / "rounds", seeds)
+    assert main(["adaptation", str(folder), "--draws", "3", "--output", str(tmp_path / "output")]) == 0
+    result = json.loads((tmp_path / "output" / "adaptation.json").read_text())
+    assert result["protocol"] == "speaker-disjoint, speaker-adapted"
+    assert result["cross_validation"] == {"protocol": "speakers"}
+    assert result["recipe"]["name"] == "ravdess_lstm"
+    one, two = result["corpora"]["one"], result["corpora"]["two"]
+    assert (one["clips"], one["speakers"]) == (240 * seeds, 4 * seeds)
+    if seeds == 1:
+        assert one["adapted_by"]["random clips"] == figures_of_draws(voices(1.5), LABELS, at_random(10), 3)
+    assert one["adapted_by"]["random clips"]["difference"] > 0.02
+    assert 0 < two["with_labels"]["uar"] < 1
+    assert abs(two["adapted_by"]["random clips"]["difference"]) < 0.05
+
+
+def test_a_cross_validation_knows_its_corpora_and_a_checkpoint_does_not(tiny, tmp_path, capsys):
+    folder = cross_validation(tmp_path / "rounds")
+    options = ["--output", str(tmp_path / "output")]
+    assert main(["adaptation", str(folder), "--corpora", "ravdess", *options]) == 1
+    assert "is a cross-validation, its corpora are tested: leave out --corpora" in capsys.readouterr().err
+    save_checkpoint(tiny, tmp_path / "model")
+    assert main(["adaptation", str(tmp_path / "model"), *options]) == 1
+    assert "--corpora is missing: which corpora is the checkpoint tested on?" in capsys.readouterr().err

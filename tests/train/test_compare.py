@@ -11,7 +11,14 @@ from train import systems
 from train.__main__ import main
 from train.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.recipe import load_recipe
-from train.systems import baseline_of_clips, choice_notes, cross_corpus_table, cross_validation_table, systems_table
+from train.systems import (
+    adapted_table,
+    baseline_of_clips,
+    choice_notes,
+    cross_corpus_table,
+    cross_validation_table,
+    systems_table,
+)
 
 
 def figures(uar: float, deviation: float | None = None, interval: list[float] | None = None, **more) -> dict:
@@ -261,3 +268,29 @@ def test_the_shipped_network_is_cross_validated_in_the_card(tmp_path, monkeypatc
         ["`ravdess_lstm`", "once", "TESS", *shared, "70.0", "–", "71.0", "70.0", "–"],
     ]
     assert cross_validation_table(tmp_path / "mine") == ""
+
+
+def test_what_ten_clips_bring_stands_for_each_corpus(tmp_path):
+    drawn = {"uar": 0.6, "uar_adapted": 0.63, "difference": 0.03, "difference_interval": [0.01, 0.05]}
+    other = {"difference": -0.02, "difference_interval": [-0.04, 0.0]}
+    corpus = {"adapted_by": {"random clips": drawn, "another speaker": other}, "with_labels": {"difference": 0.081}}
+    for name, protocol in (("known", "speakers"), ("unknown", "cross-corpus")):
+        content = {
+            "recipe": {"name": name},
+            "cross_validation": {"protocol": protocol},
+            "labels": ["angry", "sad"],
+            "command": f"python -m train adaptation runs/{name}",
+            "corpora": {"tess": corpus},
+        }
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "adaptation.json").write_text(json.dumps(content))
+    (tmp_path / "not adapted").mkdir()
+    runs = [tmp_path / name for name in ("known", "not adapted", "unknown")]
+    *lines, _, last = adapted_table(runs).splitlines()
+    figures = ["2", "60.0", "63.0", "+3.0 (+1.0 – +5.0)", "-2.0 (-4.0 – +0.0)", "+8.1"]
+    assert [line.strip("| ").split(" | ") for line in lines[2:]] == [
+        ["`known`", "TESS", *figures],
+        ["`unknown`", "TESS, never heard", *figures],
+    ]
+    assert last == "By `python -m train adaptation runs/known` and `python -m train adaptation runs/unknown`."
+    assert adapted_table([tmp_path / "not adapted"]) == ""

@@ -133,11 +133,16 @@ def test_adaptation_and_cross_validation_are_shown_where_they_were_measured(chec
     assert "Cross-validation" not in card
     measured = {"uar": 0.5, "uar_adapted": 0.53, "difference": 0.03, "share_of_draws_that_lost": 0.1}
     adapted_by = {"random clips": measured, "another speaker": None}
-    content = {"adapted_with": 10, "corpora": {"ravdess": {"adapted_by": adapted_by}}}
+    bound = {"uar": 0.5, "uar_adapted": 0.6, "difference": 0.1}
+    corpora = {"ravdess": {"adapted_by": adapted_by, "with_labels": bound}, "tess": {"adapted_by": adapted_by}}
+    content = {"adapted_with": 10, "corpora": corpora}  # of TESS as earlier versions wrote it
     (checkpoint / "adaptation.json").write_text(json.dumps(content))
     card = str(render_model_card(checkpoint, cross_validation="| a table |"))
     assert "| RAVDESS | 10 random clips | 50.0 | 53.0 | +3.0 | 10.0 |" in card
-    assert "another speaker" not in card
+    assert "| RAVDESS | all its clips, labels known | 50.0 | 60.0 | +10.0 | – |" in card
+    assert "| TESS | 10 random clips | 50.0 | 53.0 | +3.0 | 10.0 |" in card
+    assert "| TESS | all" not in card
+    assert "another speaker (" not in card
     assert "| a table |" in card
 
 
