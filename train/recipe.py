@@ -204,6 +204,11 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     return Recipe(**content)
 
 
+def with_later_fields(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe as some version of the project stored it, and the fields that came later, at their defaults."""
+    return {**Recipe(name="", description="", corpora=[], labels=[]).to_dict(), **stored}
+
+
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the project."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))

@@ -20,7 +20,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from train.recipe import Recipe, RecipeError
+from train.recipe import Recipe, RecipeError, with_later_fields
 from train.run_folder import compare_settings, whole_file
 
 
@@ -96,7 +96,8 @@ def check_same_run(folder: Path, recipe: Recipe, seed: int) -> None:
     """Raise RecipeError if checkpoints come of another recipe or seed: to go on with them would mix two systems."""
     if not (folder / RUN_FILE).is_file():
         return
-    begun = json.loads((folder / RUN_FILE).read_text())
+    begun = with_later_fields(json.loads((folder / RUN_FILE).read_text()))
+    begun = {name: value for name, value in begun.items() if name not in MAY_CHANGE}
     now = json.loads(json.dumps(settings_of(recipe, seed)))
     if differences := list(compare_settings(begun, now)):
         raise RecipeError(

@@ -9,6 +9,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from train.recipe import with_later_fields
+
 
 SETTINGS_FILE = "settings.json"
 LOCK_FILE = ".lock"
@@ -42,6 +44,8 @@ def check_folder(output: Path, settings: Mapping[str, Any]) -> None:
     if SETTINGS_FILE not in present:
         raise ValueError(f"{output} is not empty and holds no {SETTINGS_FILE}: give another --output.")
     there, now = json.loads((output / SETTINGS_FILE).read_text()), json.loads(json.dumps(settings))
+    if "recipe" in there:
+        there["recipe"] = with_later_fields(there["recipe"])
     differences = list(compare_settings(there, now))
     if differences:
         shown = "".join(f"\n  {line}" for line in differences[:SHOWN_DIFFERENCES])

@@ -273,6 +273,18 @@ def test_other_settings_are_refused(copy, recipe, corpora):
         run(recipe, corpora, copy, protocol="speakers")
 
 
+def test_settings_of_an_earlier_version_are_the_same(copy, recipe, corpora):
+    """Recipe fields that it did not know yet are as by default; the rounds that it finished stand."""
+    settings = json.loads((copy / "settings.json").read_text())
+    del settings["recipe"]["refit"]
+    (copy / "settings.json").write_text(json.dumps(settings))
+    before = changes(copy)
+    run(recipe, corpora, copy)
+    rounds = [name for name in before if name.startswith("0/")]
+    assert rounds
+    assert {name: changes(copy)[name] for name in rounds} == {name: before[name] for name in rounds}
+
+
 def test_other_clips_are_refused(copy, recipe, corpora, tmp_path):
     fewer = Path(shutil.copytree(corpora, tmp_path / "fewer"))
     next(fewer.rglob("*.wav")).unlink()

@@ -270,6 +270,20 @@ def test_another_recipe_does_not_go_on(corpora, uninterrupted, override):
     assert file_sizes(output) == before
 
 
+def test_goes_on_with_what_an_earlier_version_began(corpora, uninterrupted, tmp_path):
+    """Recipe fields that it did not know yet are as by default."""
+    train(corpora, tmp_path, [])
+    begun = tmp_path / "trainer" / "run.json"
+    begun.write_text(
+        json.dumps({name: value for name, value in json.loads(begun.read_text()).items() if name != "refit"})
+    )
+    train(corpora, tmp_path, [], resume=True)
+    assert_same(tmp_path, uninterrupted([]))
+    begun.write_text(json.dumps(json.loads(begun.read_text()) | {"refit": True}))
+    with pytest.raises(RecipeError, match="refit: True there, False now"):
+        train(corpora, tmp_path, [], resume=True)
+
+
 def test_goes_on_with_more_epochs(corpora, tmp_path):
     train(corpora, tmp_path, ["early_stopping_patience=0", "training.num_train_epochs=2"])
     train(corpora, tmp_path, ["early_stopping_patience=0", "training.num_train_epochs=3"], resume=True)
