@@ -239,6 +239,7 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
                 known=None,
                 sentences=my_voice.SENTENCES,
                 max_sentences=my_voice.MAX_SENTENCES,
+                largest_factor=my_voice.LARGEST_FACTOR,
                 limit_seconds=my_voice.MAX_SECONDS,
             )
         with gr.Tab(translate("tab_many")):

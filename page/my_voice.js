@@ -92,12 +92,13 @@ function drawStep(index, current) {
   return makeElement("span", { className: `voice-step-${state}` });
 }
 
-// Each emotion with how much more or less it counts, the rarest heard first.
+// Each emotion with how many times as much it counts, the rarest heard first; as far to the right as its opposite to the left.
 function drawChanges(factors) {
   find("voice-changes").hidden = factors.length === 0;
-  const format = { style: "percent", signDisplay: "exceptZero" };
+  const format = { maximumFractionDigits: 2 };
   const bars = factors.sort((a, b) => b[1] - a[1]).map(([emotion, factor]) => {
-    const bar = makeBar(emotion, Math.min(1, Math.abs(factor - 1)), (factor - 1).toLocaleString(navigator.language, format));
+    const share = Math.abs(Math.log(factor)) / Math.log(props.largest_factor);
+    const bar = makeBar(emotion, share, `×\u202f${factor.toLocaleString(navigator.language, format)}`);
     bar.classList.toggle("bar-less", factor < 1);
     return bar;
   });

@@ -1,12 +1,13 @@
 """The page's part My voice: what the network hears in a visitor's sentences corrects its answers to this visitor."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
 import numpy as np
 
 from page.live import decoded
-from ser_model.adaptation import AdaptedBackend, voice_correction
+from ser_model.adaptation import LARGEST_CORRECTION, AdaptedBackend, voice_correction
 from ser_model.audio_io import AudioError
 from ser_model.recognizer import EmotionRecognizer
 
@@ -15,6 +16,7 @@ SENTENCES = 3  # to read before the answers are corrected
 MAX_SENTENCES = 30  # that are remembered of a visitor, who may read them again in other moods
 MAX_SECONDS = 20  # of a sentence
 MAX_SENTENCE_BYTES = 1 << 23  # of base64: 20 seconds at 96 kHz
+LARGEST_FACTOR = math.exp(LARGEST_CORRECTION)  # how many times as much an emotion may count
 MAX_VISITORS = 1000  # at once; beyond, whoever came first is forgotten
 
 

@@ -348,7 +348,7 @@ def test_page_adapts_to_my_voice(visit, speech_file, theme, width):
     assert violations(page) == {}
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     factors = {
-        bar.get_attribute("data-emotion"): 1 + float(bar.locator(".bar-value").inner_text().rstrip("%")) / 100
+        bar.get_attribute("data-emotion"): float(bar.locator(".bar-value").inner_text().lstrip("×\u202f"))
         for bar in page.locator("#my_voice .bar").all()
     }
     open_part(page, "speak")

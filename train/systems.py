@@ -37,7 +37,8 @@ SEEN_BEFORE = {
         "`functional_lstm` reached here"
     ),
     ("functional_tess_lstm", "tess"): (
-        "both actresses, for the corpora and shares and functionals_by_track, which were tried with functionals alone"
+        "both actresses, for the corpora and shares and functionals_by_track, which were tried with functionals "
+        "alone, and when it was tested without refit"
     ),
     ("ser_ravdess_lstm", "ravdess"): (
         "fold1 and fold2 for this choice, fold4 when earlier recipes were tested, and of fold3 actor 12, on whom the "
