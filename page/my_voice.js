@@ -95,7 +95,7 @@ function drawStep(index, current) {
 // Each emotion with how many times as much it counts, the rarest heard first; as far to the right as its opposite to the left.
 function drawChanges(factors) {
   find("voice-changes").hidden = factors.length === 0;
-  const format = { maximumFractionDigits: 2 };
+  const format = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
   const bars = factors.sort((a, b) => b[1] - a[1]).map(([emotion, factor]) => {
     const share = Math.abs(Math.log(factor)) / Math.log(props.largest_factor);
     const bar = makeBar(emotion, share, `×\u202f${factor.toLocaleString(navigator.language, format)}`);

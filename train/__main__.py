@@ -198,6 +198,7 @@ def add_adaptation(commands: argparse._SubParsersAction) -> argparse.ArgumentPar
     adaptation.add_argument("--clips", type=int, default=10, metavar="N", help="of each speaker (default: 10)")
     adaptation.add_argument("--draws", type=int, default=200, metavar="N", help="of these clips (default: 200)")
     add_tested(adaptation, corpora_required=False)
+    adaptation.set_defaults(split=None)
     adaptation.set_defaults(run=run_adaptation)
     return adaptation
 
@@ -422,12 +423,17 @@ def run_adaptation(options: argparse.Namespace) -> int:
     from train.adaptation import adaptation, adaptation_of_cross_validation, is_cross_validation
 
     if is_cross_validation(Path(options.model)):
-        if options.corpora:
-            raise ValueError(f"{options.model} is a cross-validation, its corpora are tested: leave out --corpora.")
+        if options.corpora or options.split:
+            raise ValueError(
+                f"{options.model} is a cross-validation, all that it tested is: leave out --corpora and --split."
+            )
         adaptation_of_cross_validation(Path(options.model), options.output, clips=options.clips, draws=options.draws)
         return 0
     if not options.corpora:
-        raise ValueError("--corpora is missing: which corpora is the checkpoint tested on?")
+        raise ValueError(
+            f"{options.model} is no finished cross-validation; for a checkpoint give --corpora, to be tested on."
+        )
+    options.split = options.split or "test"
     checkpoint, dataset = load_tested(options)
     chosen = split_of(dataset, options, checkpoint)
     adaptation(checkpoint, chosen, options.output, clips=options.clips, draws=options.draws, split=options.split)

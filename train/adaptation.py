@@ -23,7 +23,6 @@ from train.corpora.base import plural
 from train.evaluation import INTERVAL, predict, score_matrix, target_indices
 from train.metrics.calibration_error.calibration_error import expected_calibration_error
 from train.metrics.uar.uar import unweighted_average_recall
-from train.recipe import Recipe
 from train.report import METRICS_FILE, PREDICTIONS_FILE, corpus_title, provenance
 
 
@@ -57,12 +56,14 @@ def adaptation(
         CorpusError: no speaker has enough clips to leave one to test on.
     """
     check_draws(clips, draws)
-    dataset = dataset.select(with_enough_clips(dataset["speaker"][:], clips))
+    few = too_few_clips(dataset["speaker"][:], clips)
+    dataset = dataset.select([row for row, speaker in enumerate(dataset["speaker"][:]) if speaker not in few])
     predictions = predict(checkpoint.model, checkpoint.extractor, dataset)
     head = {
         "protocol": f"{checkpoint.protocol(predictions['speaker'])}, speaker-adapted",
         "split": split,
-        **provenance(checkpoint.recipe),
+        **provenance(checkpoint.recipe.to_dict()),
+        "left_out": few,
     }
     return write_adaptation(predictions, head, output, clips=clips, draws=draws)
 
@@ -85,23 +86,24 @@ def adaptation_of_cross_validation(folder: Path, output: Path, *, clips: int, dr
         draws: how often.
 
     Raises:
-        ValueError: fewer than one clip or draw.
+        ValueError: fewer than one clip or draw, or predictions without a score.
         CorpusError: no speaker has enough clips to leave one to test on.
     """
     check_draws(clips, draws)
     metrics = json.loads((folder / METRICS_FILE).read_text())
     predictions = pd.read_parquet(folder / PREDICTIONS_FILE)
-    if predictions["seed"].nunique() > 1:  # each network hears a voice in its own way
-        predictions["speaker"] += " by seed " + predictions["seed"].astype(str)
-    predictions = predictions.iloc[with_enough_clips(predictions["speaker"], clips)]
+    one_seed = predictions["seed"] == predictions["seed"].iloc[0]
+    few = too_few_clips(predictions.loc[one_seed, "speaker"], clips)
     head = {
         "protocol": f"{metrics['protocol']}, speaker-adapted",
         "split": "test",
         "cross_validation": metrics["cross_validation"],
-        **provenance(Recipe(**metrics["recipe"])),
+        "seeds": predictions["seed"].unique().tolist(),
+        **provenance(metrics["recipe"]),
         "labels": metrics["labels"],
+        "left_out": few,
     }
-    return write_adaptation(predictions, head, output, clips=clips, draws=draws)
+    return write_adaptation(predictions[~predictions["speaker"].isin(few)], head, output, clips=clips, draws=draws)
 
 
 def write_adaptation(
@@ -111,23 +113,31 @@ def write_adaptation(
     Write adaptation.json and print it.
 
     Args:
-        predictions: of all tested clips, uncorrected.
+        predictions: of all tested clips, uncorrected, by one network or by several: `seed` and `fold` tell which.
         head: what stands before the figures; has the `labels`.
         output: folder of the file.
         clips: how many a speaker gives at each draw.
         draws: how often.
 
     Returns:
-        Its content: for each corpus the figures of clips that were drawn at random, of clips that all express one
-        emotion, and, as a control, of clips of another speaker: what is gained by those is no matter of the voice, but
-        of the corpus and its labels. And as a bound `with_labels`, of corrections that know what the clips express.
+        Its content: for each corpus the `labels` that could be answered and the figures of clips that were drawn at
+        random, of clips that all express one emotion, and, as a control, of clips of another speaker: what is gained
+        by those is no matter of the voice, but of the corpus and its labels. And `with_labels`, as of
+        [`figures_with_labels`].
+
+    Raises:
+        ValueError: a score is missing.
     """
     result = {**head, "adapted_with": clips, "draws": draws, "corpora": {}}
     for corpus, rows in predictions.groupby("corpus"):
-        labels = [label for label in head["labels"] if rows[f"score_{label}"].any()]  # those that could be answered
+        scores = rows[[f"score_{label}" for label in head["labels"]]]
+        if scores.isna().any(axis=None):
+            raise ValueError(f"{corpus}: {int(scores.isna().any(axis=1).sum())} clips have no score for some label.")
+        labels = [label for label in head["labels"] if scores[f"score_{label}"].any()]
         result["corpora"][corpus] = {
-            "clips": len(rows),
+            "clips": len(rows) // len(head.get("seeds", "0")),
             "speakers": int(rows["speaker"].nunique()),
+            "labels": labels,
             "adapted_by": {
                 "random clips": figures_of_draws(rows, labels, at_random(clips), draws),
                 "clips of one emotion": figures_of_draws(rows, labels, of_one_emotion(clips), draws),
@@ -147,28 +157,27 @@ def check_draws(clips: int, draws: int) -> None:
         raise ValueError(f"clips and draws must be at least 1, got {clips} and {draws}.")
 
 
-def with_enough_clips(speakers: Sequence[str], clips: int) -> np.ndarray:
+def too_few_clips(speakers: Sequence[str], clips: int) -> list[str]:
     """
-    Rows of speakers who have more clips than are drawn; the others are named and left out.
+    Speakers who have no more clips than are drawn, so that none would be left to test on; they are named.
 
     Args:
         speakers: of each clip.
         clips: how many are drawn.
 
     Raises:
-        CorpusError: nobody has.
+        CorpusError: nobody has more.
     """
-    speakers = pd.Series(speakers)
-    counts = speakers.value_counts()
-    few = counts[counts <= clips].sort_index()
+    counts = pd.Series(speakers).value_counts()
+    few = sorted(counts.index[counts <= clips])
     if len(few) == len(counts):
         raise CorpusError(
             f"{counts.idxmax()} has {plural(int(counts.max()), 'clip')}; to adapt with {clips} and to test on the "
             "others there must be more: lower --clips."
         )
-    if len(few):
-        logger.warning("left out, for they have no more than %s: %s", plural(clips, "clip"), ", ".join(few.index))
-    return np.flatnonzero(~speakers.isin(few.index))
+    if few:
+        logger.warning("left out, for they have no more than %s: %s", plural(clips, "clip"), ", ".join(few))
+    return few
 
 
 def at_random(clips: int) -> Choice:
@@ -189,6 +198,21 @@ def of_one_emotion(clips: int) -> Choice:
     return choose
 
 
+def voices(predictions: pd.DataFrame) -> list[tuple[list, np.ndarray]]:
+    """Each speaker by each network that was tested on one: the network, and the rows of the predictions."""
+    networks = predictions.reindex(columns=["seed", "fold"], fill_value=0)
+    groups = predictions.groupby([networks["seed"], networks["fold"], "speaker"]).indices
+    return [(network, rows) for (*network, _), rows in groups.items()]
+
+
+def others_of(networks: Sequence[Any]) -> list[list[int]] | None:
+    """For each voice the places of the others that the same network heard, the next one first; None if it has none."""
+    places = [[other for other, network in enumerate(networks) if network == own] for own in networks]
+    if min(map(len, places)) < 2:
+        return None
+    return [row[row.index(own) + 1 :] + row[: row.index(own)] for own, row in enumerate(places)]
+
+
 def figures_of_draws(
     predictions: pd.DataFrame, labels: Sequence[str], choose: Choice, draws: int, *, by_another: bool = False
 ) -> dict[str, Any] | None:
@@ -196,11 +220,12 @@ def figures_of_draws(
     Means over draws, each with its own clips of every speaker, of figures on the clips that were not drawn.
 
     Args:
-        predictions: of one corpus.
+        predictions: of one corpus, as of [`write_adaptation`].
         labels: the model's, in the order of its outputs.
         choose: the clips to adapt with.
         draws: how often.
-        by_another: adapt each speaker by the clips that were drawn of another one; None where there is no other.
+        by_another: adapt each speaker by the clips that were drawn of another one whom the same network heard; None
+            where there is no other.
 
     Returns:
         `clips` to adapt with, of a speaker in the mean; `uar`, `calibration_error` (both without) and `uar_adapted`,
@@ -208,22 +233,21 @@ def figures_of_draws(
         (`difference_interval`), and the share of them that lost.
     """
     random = np.random.default_rng(0)
-    speakers = [
-        (score_matrix(rows, labels), target_indices(rows, labels)) for _, rows in predictions.groupby("speaker")
-    ]
-    others = len(speakers) - 1
-    if by_another and not others:
+    scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
+    networks, places = zip(*((network, rows) for network, rows in voices(predictions)), strict=True)
+    speakers = [(scores[rows], targets[rows]) for rows in places]
+    others = others_of(networks) if by_another else [[own] for own in range(len(speakers))]
+    if others is None:
         return None
     rows = []
     for number in tqdm(range(draws), desc="Drawing clips", leave=False):
-        drawn = [choose(targets, random) for _, targets in speakers]
-        heard = [scores[places] for (scores, _), places in zip(speakers, drawn, strict=True)]
-        turn = 1 + number % others if by_another else 0
-        heard = heard[turn:] + heard[:turn]
+        drawn = [choose(own_targets, random) for _, own_targets in speakers]
+        heard = [own_scores[chosen] for (own_scores, _), chosen in zip(speakers, drawn, strict=True)]
+        heard = [heard[others_of_own[number % len(others_of_own)]] for others_of_own in others]
         tested = [adapt_and_test(*speaker, *rest) for speaker, *rest in zip(speakers, drawn, heard, strict=True)]
-        targets, plain, adapted = (np.concatenate(parts) for parts in zip(*tested, strict=True))
-        clips = np.mean([len(scores) for scores in heard])
-        rows.append((clips, *figures(plain, targets), *figures(adapted, targets)))
+        tested_targets, plain, adapted = (np.concatenate(parts) for parts in zip(*tested, strict=True))
+        clips = np.mean([len(one) for one in heard])
+        rows.append((clips, *figures(plain, tested_targets), *figures(adapted, tested_targets)))
     clips, uar, error, uar_adapted, error_adapted = np.array(rows).T
     differences = uar_adapted - uar
     return {
@@ -255,14 +279,14 @@ def adapt_and_test(
 
 def figures_with_labels(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, float]:
     """
-    What corrections of this kind could gain at most: each voice's own, chosen by the labels of the tested clips.
+    For comparison what each voice's correction gains that fits the labels of all its clips best; they are tested.
 
     Returns:
         `uar` without any, `uar_adapted`, and their `difference`.
     """
     scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
     adapted = scores.copy()
-    for rows in predictions.groupby("speaker").indices.values():
+    for _, rows in voices(predictions):
         adapted[rows] = corrected(scores[rows], best_correction(scores[rows], targets[rows]))
     uar, uar_adapted = figures(scores, targets)[0], figures(adapted, targets)[0]
     return {"uar": uar, "uar_adapted": uar_adapted, "difference": uar_adapted - uar}
@@ -309,9 +333,9 @@ def summary(result: Mapping[str, Any]) -> str:
                 f"{100 * one['difference']:+11.1f} {100 * low:+9.1f} to {100 * high:+5.1f} "
                 f"{100 * one['share_of_draws_that_lost']:8.0f} %"
             )
-        bound = figures_of_corpus["with_labels"]
+        fitted = figures_of_corpus["with_labels"]
         lines.append(
-            f"{corpus_title(corpus):9} {'all, labels known':21} {100 * bound['uar']:5.1f} "
-            f"{100 * bound['uar_adapted']:8.1f} {100 * bound['difference']:+11.1f}"
+            f"{corpus_title(corpus):9} {'all clips and labels':21} {100 * fitted['uar']:5.1f} "
+            f"{100 * fitted['uar_adapted']:8.1f} {100 * fitted['difference']:+11.1f}"
         )
     return "\n".join(lines)

@@ -317,8 +317,8 @@ def adaptation_table(checkpoint: Path) -> str:
             if one is not None:
                 by = f"{clips} {name}" if name == "random clips" else f"{name} ({one['clips']:.0f})"
                 rows.append([corpus_title(corpus), by, *gain(one), percent(one["share_of_draws_that_lost"])])
-        if bound := figures.get("with_labels"):
-            rows.append([corpus_title(corpus), "all its clips, labels known", *gain(bound), "–"])
+        if fitted := figures.get("with_labels"):
+            rows.append([corpus_title(corpus), "fitted to all labels", *gain(fitted), "–"])
     header = ["corpus", "adapted by", "UAR % before", "UAR % adapted", "difference", "draws that lost %"]
     return table(header, rows)
 

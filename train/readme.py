@@ -28,10 +28,11 @@ UNKNOWN_CORPORA = (
     "the three corpora, as `functional_travel_lstm` does; the others leave out those that fit the temperature:"
 )
 ADAPTED = (
-    "And what `recognizer.adapt` brings: ten clips of each speaker, any emotions, no labels, are heard first, and the "
-    "speaker's other clips are tested, 200 draws of them. Clips of another speaker are the control. If all labels "
-    "were known, those of the tested clips too, a correction of this kind could gain as much as the last column says. "
-    "It was chosen among some thirty by these figures:"
+    "And what `recognizer.adapt` brings: some clips of each speaker, any emotions, no labels, are heard first, and "
+    "the others are tested; a speaker who has no more than these is left out. As above, a clip is answered with the "
+    "labels of its corpus, where the shipped checkpoint has seven for all and gains less ([the card](model_card.md)). "
+    "Another speaker, whom the same network heard, is the control; the last column is the correction that fits the "
+    "labels of all clips best, these tested. How `adapt` corrects was chosen among some thirty ways by these networks:"
 )
 UNITS = {
     "faster": "times faster (at least {bar:g})",

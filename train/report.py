@@ -53,7 +53,7 @@ def report(
     result = {
         "protocol": checkpoint.protocol(dataset["speaker"][:]),
         "split": split,
-        **provenance(recipe),
+        **provenance(recipe.to_dict()),
         "parameters": model.num_parameters(),
         "temperature": model.config.temperature,
     } | metrics(predictions, recipe.labels)
@@ -101,7 +101,7 @@ def report_folds(
             "complete": complete,
             "seeds": sorted(predictions["seed"].unique().tolist()),
         },
-        **provenance(recipe),
+        **provenance(recipe.to_dict()),
         "parameters": SERForAudioClassification(recipe.config()).num_parameters(),
     } | metrics(predictions, recipe.labels)
     write_metrics(result, output)
@@ -111,11 +111,11 @@ def report_folds(
     return result
 
 
-def provenance(recipe: Recipe) -> dict[str, Any]:
-    """What was trained and measured, by which command and versions."""
+def provenance(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What was trained and measured, by which command and versions; `recipe` as it is stored."""
     return {
-        "labels": recipe.labels,
-        "recipe": recipe.to_dict(),
+        "labels": recipe["labels"],
+        "recipe": recipe,
         "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
     }

@@ -61,7 +61,7 @@ def robustness(
     result = {
         "protocol": checkpoint.protocol(dataset["speaker"][:]),
         "split": split,
-        **provenance(checkpoint.recipe),
+        **provenance(checkpoint.recipe.to_dict()),
         "clips": figures[CLEAN]["clips"],
         "speakers": figures[CLEAN]["speakers"],
         "conditions": {name: compared(one, figures[CLEAN]) for name, one in figures.items()},

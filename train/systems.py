@@ -11,6 +11,7 @@ from ser_model.recognizer import PRETRAINED
 from train.adaptation import ADAPTATION_FILE
 from train.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.compare import TOGETHER, results_of
+from train.corpora.base import plural
 from train.model_card import percent, table
 from train.recipe import load_recipe
 from train.report import METRICS_FILE, corpus_title, interval_text, uar_text
@@ -49,6 +50,7 @@ SEEN_BEFORE = {
     ),
 }
 CROSS_CORPUS = "cross-corpus"
+ADAPTED_BY = ("random clips", "clips of one emotion", "another speaker")  # whose figures adaptation.json has
 NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout", "lstm_weight")
 SECOND_READING = "functionals_by_track"  # layers, but beside all others, and the table tells which recipes have them
 
@@ -133,7 +135,7 @@ def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str
 
 def adapted_table(runs: Sequence[Path]) -> str:
     """
-    What ten clips of each speaker bring in cross-validation, as Markdown, and by which commands; empty without any.
+    What some clips of each speaker bring in cross-validation, as Markdown, and by which commands; empty without any.
 
     Args:
         runs: folders of cross-validations, of which those are shown that hold what `train adaptation` wrote.
@@ -141,22 +143,33 @@ def adapted_table(runs: Sequence[Path]) -> str:
     lines, commands = [], []
     for content in (json.loads(path.read_text()) for run in runs if (path := run / ADAPTATION_FILE).is_file()):
         unknown = ", never heard" if content["cross_validation"]["protocol"] == CROSS_CORPUS else ""
+        seeds = f", {plural(len(content['seeds']), 'seed')}" if len(content["seeds"]) > 1 else ""
         commands.append(f"`{content['command']}`")
         for corpus, figures in content["corpora"].items():
-            own, other = (figures["adapted_by"][name] for name in ("random clips", "another speaker"))
-            cells = [percent(own["uar"]), percent(own["uar_adapted"]), difference_text(own), difference_text(other)]
-            bound = f"{100 * figures['with_labels']['difference']:+.1f}"
-            tested = f"{corpus_title(corpus)}{unknown}"
-            lines.append([f"`{content['recipe']['name']}`", tested, len(content["labels"]), *cells, bound])
+            own, alike, other = (figures["adapted_by"][name] for name in ADAPTED_BY)
+            lines.append(
+                [
+                    f"`{content['recipe']['name']}`",
+                    f"{corpus_title(corpus)}{unknown}{seeds}",
+                    len(figures["labels"]),
+                    content["adapted_with"],
+                    percent(own["uar"]),
+                    percent(own["uar_adapted"]),
+                    *(difference_text(one) if one else "–" for one in (own, alike, other)),
+                    f"{100 * figures['with_labels']['difference']:+.1f}",
+                ]
+            )
     header = (
         "recipe",
         "tested on",
         "labels",
+        "clips",
         "UAR %",
         "adapted",
         "difference (95 % of the draws)",
-        "by clips of another speaker",
-        "with all labels known",
+        "by clips of one emotion",
+        "by another speaker's",
+        "fitted to all labels",
     )
     return f"{table(header, lines)}\n\nBy {' and '.join(commands)}." if lines else ""
 

@@ -17,7 +17,8 @@ from train.adaptation import (
     figures_of_draws,
     figures_with_labels,
     of_one_emotion,
-    with_enough_clips,
+    others_of,
+    too_few_clips,
 )
 from train.checkpoint import save_checkpoint
 from train.recipe import load_recipe
@@ -105,10 +106,20 @@ def test_the_best_correction_takes_a_bias_back():
     assert bound["difference"] > drawn["difference"] > 0.02
 
 
-def test_who_has_too_few_clips_is_left_out(caplog):
-    speakers = ["a"] * 3 + ["b"] * 2 + ["c"] * 5
-    assert with_enough_clips(speakers, 2).tolist() == [0, 1, 2, 5, 6, 7, 8, 9]
+def test_who_has_too_few_clips_is_named(caplog):
+    assert too_few_clips(["a"] * 3 + ["b"] * 2 + ["c"] * 5, 2) == ["b"]
     assert caplog.messages == ["left out, for they have no more than 2 clips: b"]
+
+
+def test_another_speaker_is_one_of_the_same_network():
+    assert others_of([("0", "x"), ("0", "y"), ("0", "x"), ("0", "x"), ("0", "y")]) == [
+        [2, 3],
+        [4],
+        [3, 0],
+        [0, 2],
+        [1],
+    ]
+    assert others_of([("0", "x"), ("0", "y"), ("0", "x")]) is None  # who was tested by y was so alone
 
 
 def run(tiny, tmp_path: Path, *more: str) -> int:
@@ -147,17 +158,23 @@ def cross_validation(folder: Path, seeds: int = 1) -> Path:
     """A folder of a cross-validation with predictions of two corpora; of the second only two labels were possible."""
     folder.mkdir()
     tables = []
-    for corpus, bias in (("one", 1.5), ("two", 0.0)):
-        table = voices(bias).assign(corpus=corpus, fold="fold1")
+    for corpus in ("one", "two"):
+        table = voices(bias=1.5).assign(corpus=corpus)
+        table["fold"] = table["speaker"].map({"a-0": "x", "a-1": "x", "a-2": "y", "a-3": "y"})
         table["speaker"] = corpus + table["speaker"]
-        if corpus == "two":
-            table = table[table["label"] != "sad"].assign(score_sad=0.0)
-        tables += [table.assign(seed=seed) for seed in range(seeds)]
+        tables += [(table if corpus == "one" else of_two_labels(table)).assign(seed=seed) for seed in range(seeds)]
     pd.concat(tables).to_parquet(folder / "predictions.parquet")
-    recipe = load_recipe("ravdess_lstm").to_dict()
+    recipe = load_recipe("ravdess_lstm").to_dict() | {"field_of_another_version": 1}
     content = {"protocol": "speaker-disjoint", "cross_validation": {"protocol": "speakers"}, "labels": LABELS}
     (folder / "metrics.json").write_text(json.dumps({**content, "recipe": recipe}))
     return folder
+
+
+def of_two_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """As the predictions of a corpus without "sad" are."""
+    table = table[table["label"] != "sad"].assign(score_sad=0.0)
+    both = table[["score_angry", "score_happy"]]
+    return table.assign(**both.div(both.sum(axis=1), axis=0))
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -169,20 +186,39 @@ def test_the_networks_of_a_cross_validation(seeds, tmp_path):
     assert result["protocol"] == "speaker-disjoint, speaker-adapted"
     assert result["cross_validation"] == {"protocol": "speakers"}
     assert result["recipe"]["name"] == "ravdess_lstm"
+    assert (result["seeds"], result["left_out"]) == (list(range(seeds)), [])
     one, two = result["corpora"]["one"], result["corpora"]["two"]
-    assert (one["clips"], one["speakers"]) == (240 * seeds, 4 * seeds)
+    assert (one["clips"], one["speakers"], one["labels"]) == (240, 4, LABELS)
+    assert (two["speakers"], two["labels"]) == (4, ["angry", "happy"])
     if seeds == 1:
-        assert one["adapted_by"]["random clips"] == figures_of_draws(voices(1.5), LABELS, at_random(10), 3)
-    assert one["adapted_by"]["random clips"]["difference"] > 0.02
-    assert 0 < two["with_labels"]["uar"] < 1
-    assert abs(two["adapted_by"]["random clips"]["difference"]) < 0.05
+        expected = figures_of_draws(of_two_labels(voices(1.5)), ["angry", "happy"], at_random(10), 3)
+        found = two["adapted_by"]["random clips"]
+        assert {name: found[name] for name in expected if name != "difference_interval"} == pytest.approx(
+            {name: value for name, value in expected.items() if name != "difference_interval"}
+        )
+    for corpus in (one, two):
+        assert corpus["adapted_by"]["random clips"]["difference"] > 0.02
+        assert corpus["adapted_by"]["another speaker"]["difference"] < 0.02
+        assert corpus["with_labels"]["difference"] > 0.02
 
 
-def test_a_cross_validation_knows_its_corpora_and_a_checkpoint_does_not(tiny, tmp_path, capsys):
+def test_a_missing_score_is_told(tmp_path, capsys):
     folder = cross_validation(tmp_path / "rounds")
-    options = ["--output", str(tmp_path / "output")]
-    assert main(["adaptation", str(folder), "--corpora", "ravdess", *options]) == 1
-    assert "is a cross-validation, its corpora are tested: leave out --corpora" in capsys.readouterr().err
+    table = pd.read_parquet(folder / "predictions.parquet")
+    table.loc[table["corpus"] == "one", "score_happy"] = np.nan
+    table.to_parquet(folder / "predictions.parquet")
+    assert main(["adaptation", str(folder), "--output", str(tmp_path / "output")]) == 1
+    assert "one: 240 clips have no score for some label" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--corpora", "ravdess"], ["--split", "train"]])
+def test_a_cross_validation_knows_what_it_tested(option, tmp_path, capsys):
+    folder = cross_validation(tmp_path / "rounds")
+    assert main(["adaptation", str(folder), *option, "--output", str(tmp_path / "output")]) == 1
+    assert "is a cross-validation, all that it tested is: leave out --corpora and --split" in capsys.readouterr().err
+
+
+def test_a_checkpoint_does_not(tiny, tmp_path, capsys):
     save_checkpoint(tiny, tmp_path / "model")
-    assert main(["adaptation", str(tmp_path / "model"), *options]) == 1
-    assert "--corpora is missing: which corpora is the checkpoint tested on?" in capsys.readouterr().err
+    assert main(["adaptation", str(tmp_path / "model"), "--output", str(tmp_path / "output")]) == 1
+    assert "model is no finished cross-validation; for a checkpoint give --corpora" in capsys.readouterr().err

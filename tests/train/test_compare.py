@@ -270,15 +270,17 @@ def test_the_shipped_network_is_cross_validated_in_the_card(tmp_path, monkeypatc
     assert cross_validation_table(tmp_path / "mine") == ""
 
 
-def test_what_ten_clips_bring_stands_for_each_corpus(tmp_path):
+def test_what_some_clips_bring_stands_for_each_corpus(tmp_path):
     drawn = {"uar": 0.6, "uar_adapted": 0.63, "difference": 0.03, "difference_interval": [0.01, 0.05]}
-    other = {"difference": -0.02, "difference_interval": [-0.04, 0.0]}
-    corpus = {"adapted_by": {"random clips": drawn, "another speaker": other}, "with_labels": {"difference": 0.081}}
-    for name, protocol in (("known", "speakers"), ("unknown", "cross-corpus")):
+    lost = {"difference": -0.02, "difference_interval": [-0.04, 0.0]}
+    for name, protocol, seeds, other in (("known", "speakers", [0, 1], lost), ("unknown", "cross-corpus", [0], None)):
+        adapted_by = {"random clips": drawn, "clips of one emotion": lost, "another speaker": other}
+        corpus = {"labels": ["angry", "sad"], "adapted_by": adapted_by, "with_labels": {"difference": 0.081}}
         content = {
             "recipe": {"name": name},
             "cross_validation": {"protocol": protocol},
-            "labels": ["angry", "sad"],
+            "seeds": seeds,
+            "adapted_with": 10,
             "command": f"python -m train adaptation runs/{name}",
             "corpora": {"tess": corpus},
         }
@@ -287,10 +289,10 @@ def test_what_ten_clips_bring_stands_for_each_corpus(tmp_path):
     (tmp_path / "not adapted").mkdir()
     runs = [tmp_path / name for name in ("known", "not adapted", "unknown")]
     *lines, _, last = adapted_table(runs).splitlines()
-    figures = ["2", "60.0", "63.0", "+3.0 (+1.0 – +5.0)", "-2.0 (-4.0 – +0.0)", "+8.1"]
+    figures = ["2", "10", "60.0", "63.0", "+3.0 (+1.0 – +5.0)", "-2.0 (-4.0 – +0.0)"]
     assert [line.strip("| ").split(" | ") for line in lines[2:]] == [
-        ["`known`", "TESS", *figures],
-        ["`unknown`", "TESS, never heard", *figures],
+        ["`known`", "TESS, 2 seeds", *figures, "-2.0 (-4.0 – +0.0)", "+8.1"],
+        ["`unknown`", "TESS, never heard", *figures, "–", "+8.1"],
     ]
     assert last == "By `python -m train adaptation runs/known` and `python -m train adaptation runs/unknown`."
     assert adapted_table([tmp_path / "not adapted"]) == ""

@@ -139,9 +139,9 @@ def test_adaptation_and_cross_validation_are_shown_where_they_were_measured(chec
     (checkpoint / "adaptation.json").write_text(json.dumps(content))
     card = str(render_model_card(checkpoint, cross_validation="| a table |"))
     assert "| RAVDESS | 10 random clips | 50.0 | 53.0 | +3.0 | 10.0 |" in card
-    assert "| RAVDESS | all its clips, labels known | 50.0 | 60.0 | +10.0 | – |" in card
+    assert "| RAVDESS | fitted to all labels | 50.0 | 60.0 | +10.0 | – |" in card
     assert "| TESS | 10 random clips | 50.0 | 53.0 | +3.0 | 10.0 |" in card
-    assert "| TESS | all" not in card
+    assert "| TESS | fitted" not in card
     assert "another speaker (" not in card
     assert "| a table |" in card
 
