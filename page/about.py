@@ -10,6 +10,7 @@ METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE = "metrics.json", "recipe.json", "model.
 FILES = (METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE)
 UNSEEN = "speaker-disjoint"  # the protocol under which no speaker of the test was heard in training
 VERSION_DIGITS = 8  # of the weights' SHA-256
+MIXED_CASE = {"emodb": "EmoDB"}  # the other corpora are written in capitals
 
 
 class Quality(TypedDict):
@@ -51,10 +52,15 @@ def about(folder: Path, name: str) -> About:
         name=recipe.get("name", name),
         version=hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:VERSION_DIGITS],
         parameters=metrics.get("parameters"),
-        corpora=[corpus.upper().replace("_", "-") for corpus in recipe.get("corpora", [])],
+        corpora=[corpus_title(corpus) for corpus in recipe.get("corpora", [])],
         speakers=len(recipe.get("speakers", [])),
         quality=quality(metrics) if metrics else None,
     )
+
+
+def corpus_title(corpus: str) -> str:
+    """A corpus as people write it; train/, which knows more of it, does not come with the page."""
+    return MIXED_CASE.get(corpus, corpus.upper().replace("_", "-"))
 
 
 def read(path: Path) -> dict[str, Any]:

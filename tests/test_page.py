@@ -186,10 +186,10 @@ def test_figures_of_the_model(checkpoint, tmp_path):
         "corpora": {"crema_d": {"calibration_error": 0.08}, "tess": {"calibration_error": 0.12}},
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    recipe = {"name": "small", "corpora": ["crema_d", "tess"], "speakers": ["a", "b"]}
+    recipe = {"name": "small", "corpora": ["crema_d", "emodb"], "speakers": ["a", "b"]}
     (folder / "recipe.json").write_text(json.dumps(recipe))
     figures = about(folder, "model")
-    assert (figures["name"], figures["corpora"], figures["speakers"]) == ("small", ["CREMA-D", "TESS"], 2)
+    assert (figures["name"], figures["corpora"], figures["speakers"]) == ("small", ["CREMA-D", "EmoDB"], 2)
     assert figures["quality"]["unseen"] is True
     assert (figures["quality"]["calibration_error"], figures["quality"]["worst_calibration_error"]) == (0.1, 0.12)
     assert figures["quality"]["confusion"] == [[0.8, 0.2], [0.25, 0.75]]
