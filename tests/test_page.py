@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 import page.live
-from page.about import about
+from page.about import about, corpus_title
 from page.answer import MAX_MOMENTS, describe
 from page.components import shared_scripts
 from page.inside import MAX_SECONDS, look_inside
@@ -23,6 +23,7 @@ from ser_model.recognizer import EmotionRecognizer
 from tests.conftest import LABELS
 from tests.generated_sound import speech_like
 from tests.page_client import encoded
+from train.corpora import CORPORA
 
 
 PLACEHOLDER = re.compile(r"{\w+}")
@@ -172,6 +173,10 @@ def test_inside_shows_which_part_is_heard(recognizer, speech, monkeypatch):
     inside = look_inside(recognizer.backend, np.concatenate([silence, speech, silence]))
     assert inside["start"] == pytest.approx(1.0, abs=0.1)
     assert inside["end"] == pytest.approx(4.0, abs=0.1)
+
+
+def test_corpora_are_written_as_in_training():
+    assert {name: corpus_title(name) for name in CORPORA} == {name: corpus.title for name, corpus in CORPORA.items()}
 
 
 def test_figures_of_the_model(checkpoint, tmp_path):

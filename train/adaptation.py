@@ -27,7 +27,7 @@ from train.report import METRICS_FILE, PREDICTIONS_FILE, corpus_title, provenanc
 
 
 ADAPTATION_FILE = "adaptation.json"
-SMALL = 0.002  # of a squared logarithm beside the cross-entropy
+PENALTY = 0.002  # of a squared logarithm, beside the cross-entropy
 
 logger = logging.getLogger(__name__)
 
@@ -302,7 +302,9 @@ def best_correction(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         # A label that a voice does not express would be pushed down for ever.
-        value = torch.nn.functional.cross_entropy(logarithms + correction, labels) + SMALL * correction.square().sum()
+        value = (
+            torch.nn.functional.cross_entropy(logarithms + correction, labels) + PENALTY * correction.square().sum()
+        )
         value.backward()
         return value
 
