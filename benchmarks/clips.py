@@ -8,7 +8,7 @@ import soundfile
 
 from tests.generated_sound import RATE, speech_like
 from tests.train.generated_corpora import NAMES
-from train.corpora import CORPORA
+from train.data import CORPORA
 
 
 CLIPS_PER_LABEL = {"crema_d": 7, "ased": 10}  # of each speaker: 7,072 clips in all

@@ -32,15 +32,15 @@ from sklearn.svm import SVC
 from tqdm.auto import tqdm
 
 from ser_model.audio_io import SAMPLING_RATE, load_audio
-from train.corpora import CORPORA, PROTOCOLS, CorpusError, Fold, get_folds, load_corpus, split_fold
-from train.corpora.base import ordered_labels, plural
-from train.corpora.registry import unknown_name
-from train.crossvalidate import load_task
-from train.evaluation import bootstrap_interval, unweighted_average_recall
-from train.feature_cache import changes_of, computed_once
-from train.fit import every_training_clip, shares_of_corpora
-from train.recipe import Recipe, load_recipe
-from train.report import interval_text
+from train.data import CORPORA, PROTOCOLS, CorpusError, Fold, get_folds, load_corpus, split_fold
+from train.data.base import ordered_labels, plural
+from train.data.feature_cache import changes_of, computed_once
+from train.data.registry import unknown_name
+from train.evaluate.crossvalidate import load_task
+from train.evaluate.evaluation import bootstrap_interval, unweighted_average_recall
+from train.evaluate.reporting import interval_text
+from train.fit.recipe import Recipe, load_recipe
+from train.fit.training import every_training_clip, shares_of_corpora
 
 
 RESULTS = Path(__file__).with_name("egemaps.json")

@@ -30,9 +30,9 @@ from ser_model.audio_io import SAMPLING_RATE, load_audio
 from ser_model.recognizer import PRETRAINED
 from tests.page_client import PageClient, as_file
 from tests.served_page import served_page
-from train.checkpoint import load_checkpoint
-from train.corpora import load_corpora, official_split
-from train.corpora.splits import corpus_of
+from train.data import load_corpora, official_split
+from train.data.splits import corpus_of
+from train.fit.checkpoint import load_checkpoint
 
 
 CORPORA = ("ravdess", "emodb", "ased")

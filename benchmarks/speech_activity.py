@@ -310,7 +310,7 @@ def print_total(count: int, total: int, bar: float) -> bool:
 
 def all_clips(corpora_root: str) -> Iterable[tuple[str, str, str]]:
     """Corpus, emotion and path of the clips of every corpus that lies below the root."""
-    from train.corpora import CORPORA, CorpusError, load_corpus
+    from train.data import CORPORA, CorpusError, load_corpus
 
     found = False
     for name in CORPORA:

@@ -20,10 +20,10 @@ from benchmarks.keras_peer import KerasMissingError, keras_process
 from benchmarks.measuring import Outcome, limited, medians
 from benchmarks.startup import peak_memory
 from ser_model.modeling_ser import SERForAudioClassification
-from train.corpora import load_corpora
-from train.dataset import analysed, feature_statistics, sample_rows, unchanged_batches
-from train.fit import SERTrainer, build_trainer, load_splits, training_arguments
-from train.recipe import Recipe, load_recipe, recipe_names
+from train.data import load_corpora
+from train.data.dataset import analysed, feature_statistics, sample_rows, unchanged_batches
+from train.fit.recipe import Recipe, load_recipe, recipe_names
+from train.fit.training import SERTrainer, build_trainer, load_splits, training_arguments
 
 
 DECODING_BAR = 200.0  # times faster than real time, on two cores

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.training import QUIET, generated_analyses, prepared_trainer
-from train.recipe import load_recipe
+from train.fit.recipe import load_recipe
 
 
 # Seconds, rounded up.

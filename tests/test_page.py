@@ -23,7 +23,7 @@ from ser_model.recognizer import EmotionRecognizer
 from tests.conftest import LABELS
 from tests.generated_sound import speech_like
 from tests.page_client import encoded
-from train.corpora import CORPORA
+from train.data import CORPORA
 
 
 PLACEHOLDER = re.compile(r"{\w+}")

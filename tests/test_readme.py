@@ -11,9 +11,9 @@ import soundfile
 import yaml
 from huggingface_hub import ModelCard
 
-from train.model_card import render_model_card
-from train.readme import render_readme
-from train.systems import cross_validation_table
+from train.report.model_card import render_model_card
+from train.report.readme import render_readme
+from train.report.systems import cross_validation_table
 
 
 PROJECT = Path(__file__).parents[1]

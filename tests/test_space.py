@@ -8,7 +8,7 @@ from gradio_client import Client, handle_file
 from ser_model import EmotionRecognizer
 from tests.fresh_environment import fresh_python
 from tests.served_page import ServedPage, served_page
-from train.publish import space_files
+from train.publish.publishing import space_files
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests import stranger
 from tests.fresh_environment import fresh_python, pinned
 from tests.generated_sound import RATE
 from tests.hub_server import HubServer, connect_huggingface_hub
-from train.publish import publish
+from train.publish.publishing import publish
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub's uploads

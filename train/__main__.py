@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # imported where they are needed: a command that needs neither starts at once
     from datasets import Dataset
 
-    from train.checkpoint import Checkpoint
-    from train.recipe import Recipe
+    from train.fit.checkpoint import Checkpoint
+    from train.fit.recipe import Recipe
 
 EXAMPLES = """examples:
   python -m train download ravdess --corpora-root CORPORA
@@ -31,7 +31,7 @@ EXAMPLES = """examples:
   python -m train adaptation ser_model/pretrained --corpora ravdess --output runs/adaptation
 """
 
-PROTOCOLS_HELP = """protocols, of train/corpora/splits.py:
+PROTOCOLS_HELP = """protocols, of train/data/splits.py:
   ravdess, ased, crema_d   five speaker folds
   tess                     train on one actress, test on the other
   emodb, savee             leave one speaker out; emodb-pairs leaves out two
@@ -339,7 +339,7 @@ def add_corpora_root(command: argparse.ArgumentParser) -> None:
 
 def run_download(options: argparse.Namespace) -> int:
     """Get a corpus."""
-    from train.download import download
+    from train.data.download import download
 
     root = corpora_root(options)
     folder, clips = download(options.corpus, root, address=options.source, manifest=options.manifest)
@@ -349,9 +349,9 @@ def run_download(options: argparse.Namespace) -> int:
 
 def run_fit(options: argparse.Namespace) -> int:
     """Train, then test on the recipe's test utterances."""
-    from train.fit import fit, load_splits
-    from train.recipe import load_recipe
-    from train.report import report
+    from train.evaluate.reporting import report
+    from train.fit.recipe import load_recipe
+    from train.fit.training import fit, load_splits
 
     own_corpora = [f"corpora={json.dumps(options.corpora)}"] if options.corpora else []
     recipe = load_recipe(options.recipe, [*options.set, *own_corpora])
@@ -370,7 +370,7 @@ def run_fit(options: argparse.Namespace) -> int:
 
 def push(output: Path, recipe: "Recipe") -> None:
     """Send the checkpoint of a training to where its recipe says."""
-    from train.publish import publish
+    from train.publish.publishing import publish
 
     print(publish(output, recipe.training["hub_model_id"], private=bool(recipe.training.get("hub_private_repo"))))
 
@@ -382,8 +382,8 @@ def is_first_process() -> bool:
 
 def run_crossvalidate(options: argparse.Namespace) -> int:
     """Train and test on every fold."""
-    from train.crossvalidate import crossvalidate
-    from train.recipe import load_recipe
+    from train.evaluate.crossvalidate import crossvalidate
+    from train.fit.recipe import load_recipe
 
     crossvalidate(
         load_recipe(options.recipe, options.set),
@@ -400,7 +400,7 @@ def run_crossvalidate(options: argparse.Namespace) -> int:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Test a checkpoint."""
-    from train.report import report
+    from train.evaluate.reporting import report
 
     checkpoint, dataset = load_tested(options)
     root = corpora_root(options, options.corpora)
@@ -410,7 +410,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 def run_robustness(options: argparse.Namespace) -> int:
     """Test a checkpoint under every condition."""
-    from train.robustness import robustness
+    from train.evaluate.robustness import robustness
 
     checkpoint, dataset = load_tested(options)
     chosen = split_of(dataset, options, checkpoint)
@@ -420,7 +420,7 @@ def run_robustness(options: argparse.Namespace) -> int:
 
 def run_adaptation(options: argparse.Namespace) -> int:
     """Test a checkpoint, or the networks of a cross-validation, that adapt to each speaker."""
-    from train.adaptation import adaptation, adaptation_of_cross_validation, is_cross_validation
+    from train.evaluate.adaptation import adaptation, adaptation_of_cross_validation, is_cross_validation
 
     if is_cross_validation(Path(options.model)):
         if options.corpora or options.split:
@@ -442,8 +442,8 @@ def run_adaptation(options: argparse.Namespace) -> int:
 
 def load_tested(options: argparse.Namespace) -> tuple["Checkpoint", "Dataset"]:
     """The checkpoint, and all utterances of the corpora that have its labels."""
-    from train.checkpoint import load_checkpoint
-    from train.corpora import load_corpora
+    from train.data import load_corpora
+    from train.fit.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(options.model)
     recipe, root = checkpoint.recipe, corpora_root(options, options.corpora)
@@ -456,7 +456,7 @@ def split_of(dataset: "Dataset", options: argparse.Namespace, checkpoint: "Check
     Raises:
         ValueError: there is no such part, or the checkpoint was trained on it.
     """
-    from train.corpora import official_split, random_split
+    from train.data import official_split, random_split
 
     if options.split == "all":
         return dataset
@@ -482,7 +482,7 @@ def split_of(dataset: "Dataset", options: argparse.Namespace, checkpoint: "Check
 
 def run_compare(options: argparse.Namespace) -> int:
     """Print and write tables of results."""
-    from train.compare import compare
+    from train.report.compare import compare
 
     print(compare(options.runs, options.output))
     return 0
@@ -490,7 +490,7 @@ def run_compare(options: argparse.Namespace) -> int:
 
 def run_explore(options: argparse.Namespace) -> int:
     """Draw clips and corpora."""
-    from train.explore import explore
+    from train.report.explore import explore
 
     for path in explore(options.what, options.corpora_root, options.output):
         print(path)
@@ -499,7 +499,7 @@ def run_explore(options: argparse.Namespace) -> int:
 
 def run_recipes(options: argparse.Namespace) -> int:
     """Print the recipes."""
-    from train.recipe_listing import listing
+    from train.fit.recipe_listing import listing
 
     print(listing(options.names))
     return 0
@@ -507,9 +507,9 @@ def run_recipes(options: argparse.Namespace) -> int:
 
 def run_card(options: argparse.Namespace) -> int:
     """Render the card, and the tables of a README."""
-    from train.model_card import render_model_card
-    from train.readme import render_readme
-    from train.systems import cross_validation_table
+    from train.report.model_card import render_model_card
+    from train.report.readme import render_readme
+    from train.report.systems import cross_validation_table
 
     model = Path(options.model)
     render_model_card(model, cross_validation=cross_validation_table(model)).save(options.output)
@@ -521,7 +521,7 @@ def run_card(options: argparse.Namespace) -> int:
 
 def run_publish(options: argparse.Namespace) -> int:
     """Send a checkpoint to the Hub, or list what would be sent."""
-    from train.publish import listing, model_files, publish
+    from train.publish.publishing import listing, model_files, publish
 
     if options.dry_run:
         print(listing(model_files(options.checkpoint, options.repo_id)))
@@ -532,7 +532,7 @@ def run_publish(options: argparse.Namespace) -> int:
 
 def run_publish_space(options: argparse.Namespace) -> int:
     """Send the page to a Space, or list what would be sent."""
-    from train.publish import listing, publish_space, space_files
+    from train.publish.publishing import listing, publish_space, space_files
 
     if options.dry_run:
         print(listing(space_files(static=options.static)))

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
-from train.checkpoint import Checkpoint, save_checkpoint
-from train.recipe import Recipe
+from train.fit.checkpoint import Checkpoint, save_checkpoint
+from train.fit.recipe import Recipe
 
 
 PROJECT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from ser_model.torch_backend import TorchBackend
 from tests.conftest import LABELS, save_random_checkpoint
 from tests.generated_sound import RATE, speech_like
 from tests.odd_clips import clips as odd_clips
-from train.corpora.loading import load_corpus
+from train.data.loading import load_corpus
 from train.metrics.uar.uar import unweighted_average_recall
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ser_model import SERForAudioClassification
-from train.checkpoint import Checkpoint
-from train.corpora import COMMON_LABELS
-from train.recipe import Recipe
+from train.data import COMMON_LABELS
+from train.fit.checkpoint import Checkpoint
+from train.fit.recipe import Recipe
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from train.corpora import COMMON_LABELS, CORPORA
+from train.data import COMMON_LABELS, CORPORA
 
 
 SAMPLING_RATE = 16000

@@ -6,7 +6,7 @@ from datasets import Audio, ClassLabel, Dataset, Features, Value
 from huggingface_hub import HfApi
 
 from tests.train.generated_corpora import make_corpus
-from train.corpora import load_corpus
+from train.data import load_corpus
 
 
 EMOTIONS = ["anger", "calm", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 from tests.hub_server import CLIENT_VARIABLES, HubServer, hub_server
 from tests.train.generated_corpora import make_corpus
-from train.corpora import COMMON_LABELS
+from train.data import COMMON_LABELS
 
 
 NOTEBOOK = Path(__file__).parents[2] / "train" / "notebook.ipynb"

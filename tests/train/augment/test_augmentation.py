@@ -1,0 +1,271 @@
+"""Augmentation of spectrograms changes what it says, further features follow, and mixup blends features and labels."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from transformers import BatchFeature
+
+from ser_model import SERFeatureExtractor
+from tests.generated_sound import speech_like
+from train.augment.augmentation import Augmentation
+from train.augment.mixup import mix_up
+from train.augment.noises import music
+from train.data.dataset import BatchBuilder
+from train.data.randomness import Epoch
+from train.fit.loss import batch_loss, masked_cross_entropy
+
+
+EXTRACTOR = SERFeatureExtractor(feature_names=["mfcc", "rms", "amplitude_envelope", "f0"])
+BANDS = EXTRACTOR.band_centres
+LEVELS = (64, 65)
+
+
+@pytest.fixture(scope="module")
+def analysis() -> torch.Tensor:
+    """Of two seconds of a voice, (frames, 64 + 4)."""
+    return EXTRACTOR.analyse([torch.from_numpy(speech_like(2.0))])[0][0]
+
+
+@pytest.fixture(scope="module")
+def voices() -> list[torch.Tensor]:
+    """Other clips of a batch, (frames, 64 + 4) each."""
+    clips = [torch.from_numpy(speech_like(1.5, pitch=pitch)) for pitch in (90.0, 140.0, 180.0, 230.0, 300.0)]
+    return list(EXTRACTOR.analyse(clips)[0])
+
+
+def changed(analysis: torch.Tensor, draws: int = 30, voices: Sequence = (), **strengths) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    return [Augmentation(**strengths)([analysis, *voices], BANDS, LEVELS)[0] for _ in range(draws)]
+
+
+def test_nothing_changes_by_default(analysis):
+    assert not Augmentation().is_active
+    assert torch.equal(Augmentation()([analysis], BANDS, LEVELS)[0], analysis)
+
+
+def test_speed_changes_the_number_of_frames(analysis):
+    shares = [len(analysis) / len(result) for result in changed(analysis, speed=0.2)]
+    assert 0.79 < min(shares) < 0.9
+    assert 1.1 < max(shares) < 1.21
+
+
+def test_crop_takes_a_part(analysis):
+    for result in changed(analysis, crop=0.3):
+        assert 0.69 * len(analysis) <= len(result) <= len(analysis)
+        (start,) = [frame for frame in range(len(analysis)) if torch.equal(analysis[frame], result[0])]
+        assert torch.equal(result, analysis[start : start + len(result)])
+    assert len({len(result) for result in changed(analysis, crop=0.3)}) > 5
+
+
+def test_vocal_tract_moves_a_peak_along_the_bands(analysis):
+    peak = analysis.clone()
+    peak[:, :64] = -50.0 - 0.002 * (BANDS - 2000.0).abs()
+    factors = [float(BANDS[result[0, :64].argmax()]) / 2000.0 for result in changed(peak, vocal_tract=0.2)]
+    assert 0.77 < min(factors) < 0.9
+    assert 1.1 < max(factors) < 1.25
+
+
+def test_gain_is_that_of_the_levels(analysis):
+    for result in changed(analysis, gain_db=10.0):
+        gain = float(result[0, 0] - analysis[0, 0])
+        assert abs(gain) <= 10
+        torch.testing.assert_close(result[:, :64], analysis[:, :64] + gain)
+        torch.testing.assert_close(result[:, 64:66], analysis[:, 64:66] * 10 ** (gain / 20))
+        assert torch.equal(result[:, 66:], analysis[:, 66:])
+
+
+@pytest.mark.parametrize("kind", ["noise", "babble", "music"])
+def test_noise_has_the_level_that_was_drawn(analysis, voices, kind):
+    mean_power = (10 ** (analysis[:, :64] / 10)).mean()
+    ratios = []
+    for result in changed(analysis, voices=voices, **{f"{kind}_probability": 1.0}, noise_snr_db=10.0):
+        assert (result[:, :64] - analysis[:, :64]).min() > -1e-3
+        assert torch.equal(result[:, 64:], analysis[:, 64:])
+        ratios.append(float(10 * torch.log10(mean_power / ((10 ** (result[:, :64] / 10)).mean() - mean_power))))
+    assert 9.9 < min(ratios) < 15  # drawn between 10 and 40
+    assert max(ratios) > 30
+
+
+def test_babble_is_made_of_the_other_voices(analysis, voices):
+    """Where their bands are empty nothing is added, and without voices there is none."""
+    high = [voice.clone() for voice in voices]
+    for voice in high:
+        voice[:, :32] = -100.0
+    for result in changed(analysis, voices=high, babble_probability=1.0, noise_snr_db=10.0):
+        torch.testing.assert_close(result[:, :32], analysis[:, :32], atol=0.1, rtol=0)
+        assert (result[:, 32:64] - analysis[:, 32:64]).max() > 3
+    (result,) = changed(analysis, draws=1, babble_probability=1.0)
+    assert torch.equal(result, analysis)
+
+
+def test_music_has_notes_with_gaps_between_their_harmonics():
+    torch.manual_seed(0)
+    for _ in range(20):
+        power = music(300, BANDS)
+        assert power.shape == (300, 64)
+        assert (power >= 0).all()
+        assert power.sum(1).min() > 0
+        assert power[0].min() < power[0].max() / 10
+        assert len(power.argmax(1).unique()) > 1  # the melody moves
+
+
+def test_noise_begins_before_the_speech_and_goes_on_after_it(analysis):
+    faintest = float(analysis[:, :64].min())
+    lengths = set()
+    for result in changed(analysis, noise_probability=1.0, noise_margin_frames=20):
+        lengths.add(len(result) - len(analysis))
+        assert result[:, :64].min() > faintest
+        assert result[[0, -1], :64].mean() < analysis[:, :64].max()
+    assert 0 <= min(lengths) < 15
+    assert 25 < max(lengths) <= 40
+
+
+def test_telephone_removes_the_bands_outside(analysis):
+    within = (BANDS >= 300) & (BANDS <= 3400)
+    octave_above = int((BANDS - 6800).abs().argmin())
+    losses = []
+    for result in changed(analysis, telephone_probability=1.0):
+        assert torch.equal(result[:, :64][:, within], analysis[:, :64][:, within])
+        assert (result[:, :64][:, ~within] < analysis[:, :64][:, ~within]).all()
+        losses.append(float((analysis - result)[:, octave_above].max()))
+    assert 10 < min(losses) < 30
+    assert 50 < max(losses) < 75
+
+
+def test_reverberation_rings_on(analysis):
+    click = analysis.clone()
+    click[:, :64] = -100.0
+    click[50, :64] = 0.0
+    for result in changed(click, reverberation_probability=1.0):
+        assert (result[:50, :64] < -90).all()
+        assert (result[50:60, 0].diff() < 0).all()
+        assert result[60, 0] > -60
+
+
+def test_masks_hide_stretches(analysis):
+    for result in changed(analysis, time_masks=1, time_mask_frames=20):
+        hidden = (result != analysis).all(1)
+        assert hidden.sum() <= 20
+        assert (hidden.int().diff() != 0).sum() <= 2
+        torch.testing.assert_close(result[hidden, 64:], analysis[:, 64:].mean(0).expand(int(hidden.sum()), -1))
+    for result in changed(analysis, frequency_masks=1, frequency_mask_bands=8):
+        assert (result != analysis).all(0).sum() <= 8
+        assert torch.equal(result[:, 64:], analysis[:, 64:])
+
+
+def test_further_features_keep_to_their_frames(analysis):
+    """Frames are chosen, never blended: half of a pitch and of silence is no pitch."""
+    present = {tuple(row.tolist()) for row in analysis[:, 64:]}
+    for result in changed(analysis, speed=0.2, crop=0.2, draws=5):
+        assert {tuple(row.tolist()) for row in result[:, 64:]} <= present
+        # Loud frames of the spectrogram are loud frames of the level still.
+        energy = (result[:, :64] / 10 * np.log(10)).logsumexp(1)
+        assert torch.corrcoef(torch.stack([energy, result[:, 64].log()]))[0, 1] > 0.9
+
+
+def test_same_seed_same_spectrogram(analysis):
+    strengths = {"speed": 0.1, "vocal_tract": 0.1, "tilt_db": 2.0, "time_masks": 2, "frequency_masks": 1}
+    for one, other in zip(changed(analysis, **strengths), changed(analysis, **strengths), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_first_epochs_are_undisturbed(analysis):
+    disturbing = Augmentation(noise_probability=1.0, telephone_probability=1.0, undisturbed_epochs=2)
+    epoch = Epoch()
+    builder = BatchBuilder(EXTRACTOR, disturbing, epoch=epoch)
+    rows = [{"log_mel": analysis.numpy().ravel(), "label": 0, "row": row} for row in range(2)]
+    plain, features = BatchBuilder(EXTRACTOR)(rows)["input_features"], []
+    for number in range(4):
+        epoch.set(number)
+        features.append(builder(rows)["input_features"])
+    torch.testing.assert_close(features[0], plain)
+    torch.testing.assert_close(features[1], plain)
+    assert not torch.allclose(features[2], plain)
+    assert not torch.allclose(features[3], plain)
+    assert Augmentation(speed=0.1, babble_probability=1.0, undisturbed_epochs=1).in_epoch(0) == Augmentation(
+        speed=0.1, undisturbed_epochs=1
+    )
+
+
+def batch_of(lengths: list[int], **columns: torch.Tensor) -> BatchFeature:
+    """Features that tell utterance and frame: 100 times the number of the utterance, plus that of the frame."""
+    frames = torch.arange(max(lengths))
+    mask = frames < torch.tensor(lengths)[:, None]
+    features = (100.0 * torch.arange(len(lengths))[:, None] + frames).masked_fill(~mask, -7.0)[..., None]
+    return BatchFeature({"input_features": features, "attention_mask": mask.int(), **columns})
+
+
+def test_mixup_blends_features_and_repeats_the_shorter_utterance():
+    lengths = [3, 10, 6]
+    for seed in range(10):
+        torch.manual_seed(seed)
+        batch = batch_of(lengths, labels=torch.arange(3), weight=torch.tensor([1.0, 2.0, 3.0]))
+        mix_up(batch, alpha=0.4, padding_value=-7.0)
+        share, others = batch["mixup_share"], batch["mixup_labels"]
+        assert ((share >= 0.5) & (share <= 1)).all()
+        assert batch["mixup_weight"].tolist() == [others[item] + 1 for item in range(3)]
+        for item, length in enumerate(lengths):
+            other = int(others[item])
+            repeated = 100.0 * other + torch.arange(length) % lengths[other]
+            own = 100.0 * item + torch.arange(length)
+            expected = share[item] * own + (1 - share[item]) * repeated
+            torch.testing.assert_close(batch["input_features"][item, :length, 0], expected)
+            assert (batch["input_features"][item, length:] == -7.0).all()
+            assert batch["attention_mask"][item].sum() == length
+
+
+def test_loss_of_a_plain_batch_is_the_masked_cross_entropy():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    weight, allowed = torch.rand(4), torch.tensor([[True, True, True]] * 3 + [[True, False, True]])
+    expected = masked_cross_entropy(logits, labels, allowed, weight, 0.1)
+    assert torch.equal(batch_loss(logits, {"labels": labels, "allowed": allowed, "weight": weight}, 0.1), expected)
+
+
+def test_loss_of_a_blend_is_that_of_soft_labels():
+    torch.manual_seed(0)
+    logits, share = torch.randn(4, 3), torch.tensor([0.5, 0.7, 0.9, 1.0])
+    labels, others = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2])
+    one_hot = torch.nn.functional.one_hot
+    soft = share[:, None] * one_hot(labels, 3) + (1 - share[:, None]) * one_hot(others, 3)
+    loss = batch_loss(logits, {"labels": labels, "mixup_labels": others, "mixup_share": share})
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, soft))
+
+
+def test_how_frequent_labels_are_is_added_to_the_logits():
+    """A network that says nothing pays for each label as if it knew how frequent that is; in a blend for either's."""
+    logits, labels = torch.zeros(2, 3), torch.tensor([0, 2])
+    shares = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+    batch = {"labels": labels, "log_prior": shares.log()}
+    assert batch_loss(logits, batch).item() == pytest.approx(-(math.log(0.7) + math.log(0.6)) / 2)
+    blend = {
+        "mixup_share": torch.tensor([0.8, 1.0]),
+        "mixup_labels": labels.flip(0),
+        "mixup_log_prior": shares.flip(0).log(),
+    }
+    expected = -(0.8 * math.log(0.7) + 0.2 * math.log(0.6) + math.log(0.6)) / 2
+    assert batch_loss(logits, batch | blend).item() == pytest.approx(expected)
+
+
+def test_each_label_of_a_blend_keeps_the_mask_of_its_corpus():
+    """The corpus of label 0 has no label 2: only the other utterance's share may speak against label 2."""
+    masks = torch.tensor([[True, True, False], [True, True, True]])
+
+    def gradient(share: float) -> float:
+        logits = torch.zeros(1, 3, requires_grad=True)
+        batch = {
+            "labels": torch.tensor([0]),
+            "allowed": masks[:1],
+            "mixup_labels": torch.tensor([1]),
+            "mixup_allowed": masks[1:],
+            "mixup_share": torch.tensor([share]),
+        }
+        batch_loss(logits, batch).backward()
+        return float(logits.grad[0, 2])
+
+    assert gradient(1.0) == 0
+    assert gradient(0.75) == pytest.approx(0.25 / 3)
+    assert gradient(0.0) == pytest.approx(1 / 3)

@@ -1,0 +1,1 @@
+"""The known corpora of emotional speech, one module each."""

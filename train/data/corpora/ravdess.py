@@ -1,0 +1,59 @@
+"""RAVDESS (Livingstone and Russo 2018): 24 actors, two English sentences, eight emotions; the speech recordings."""
+
+import re
+from pathlib import Path
+
+from train.data.base import Corpus, Utterance
+
+
+LABELS = {
+    "01": "neutral",
+    "02": "calm",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fearful",
+    "07": "disgust",
+    "08": "surprised",
+}
+INTENSITIES = {"01": "normal", "02": "strong"}
+SPEAKERS = {f"ravdess-{actor:02d}": "male" if actor % 2 else "female" for actor in range(1, 25)}
+
+# modality-channel-emotion-intensity-statement-repetition-actor. Modality 03 is audio only (01 and 02 are videos, whose
+# sound would be the same clip again) and channel 01 is speech (02 is song).
+NAME = re.compile(r"03-01-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)")
+
+
+def parse(path: Path) -> Utterance | None:
+    """`03-01-06-02-01-01-12` -> actor 12, fearful, strong, first sentence; None for song and for sound of videos."""
+    match = NAME.fullmatch(path.stem)
+    if not match or f"ravdess-{match[5]}" not in SPEAKERS:
+        return None
+    emotion, intensity, statement, _, actor = match.groups()
+    speaker = f"ravdess-{actor}"
+    return Utterance(
+        path=str(path),
+        label=LABELS[emotion],
+        speaker=speaker,
+        sex=SPEAKERS[speaker],
+        corpus="ravdess",
+        language="en",
+        intensity=INTENSITIES[intensity],
+        sentence=statement,
+    )
+
+
+CORPUS = Corpus(
+    name="ravdess",
+    title="RAVDESS",
+    language="en",
+    licence="CC BY-NC-SA 4.0",
+    homepage="https://zenodo.org/records/1188976",
+    labels=LABELS,
+    speakers=SPEAKERS,
+    clips=1440,
+    example="03-01-06-01-02-01-12.wav",
+    folders=("Audio_Speech_Actors_01-24", "ravdess-emotional-speech-audio", "RAVDESS speech"),
+    speaker_title="Actor_{}",
+    parse=parse,
+)

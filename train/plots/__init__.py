@@ -1,0 +1,4 @@
+"""Plots.
+
+In: numbers, labels and arrays of a run or a corpus. Out: PNG files.
+"""

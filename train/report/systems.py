@@ -1,0 +1,290 @@
+"""README's table of systems: what each recipe reaches on new speakers, beside speakers that it heard in training."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ser_model.recognizer import PRETRAINED
+from train.data.base import plural
+from train.evaluate.adaptation import ADAPTATION_FILE
+from train.evaluate.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
+from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
+from train.fit.recipe import load_recipe
+from train.report.compare import TOGETHER, results_of
+from train.report.model_card import percent, table
+
+
+RESULTS = Path(__file__).parents[1] / "results"  # a folder with metrics.json for each run
+
+
+# What of a protocol's test speakers was seen before a recipe was chosen, so that its figures are not free of a choice.
+SEEN_BEFORE = {
+    ("functional_ravdess_lstm", "ravdess"): (
+        "fold1 to fold3 for this choice, fold4 and fold5 when it was tested with one seed and without "
+        "feature_dropout, and fold4 when earlier recipes were"
+    ),
+    ("functional_emodb_lstm", "emodb"): (
+        "all of them when its functionals alone were tried, and speakers 03, 08, 09, 10, 11 and 13 for this choice"
+    ),
+    ("functional_lstm", "speakers"): (
+        "RAVDESS' fold1 to fold3 and, as corpora that were left out, all four for this choice; and all when it was "
+        "tested without feature_dropout, voice_directions and functionals_by_track, as earlier recipes were"
+    ),
+    ("functional_travel_lstm", "cross-corpus"): (
+        "all four when its functionals alone were tried, for refit too, and lstm_weight follows from what "
+        "`functional_lstm` reached here"
+    ),
+    ("functional_tess_lstm", "tess"): (
+        "both actresses, for the corpora and shares and functionals_by_track, which were tried with functionals "
+        "alone, and when it was tested without refit"
+    ),
+    ("ser_ravdess_lstm", "ravdess"): (
+        "fold1 and fold2 for this choice, fold4 when earlier recipes were tested, and of fold3 actor 12, on whom the "
+        "network was chosen"
+    ),
+    ("ser_clean_lstm", "speakers"): (
+        "RAVDESS' fold1 and fold2 for this choice, fold1 to fold3 of all corpora when an earlier recipe was tested"
+    ),
+}
+CROSS_CORPUS = "cross-corpus"
+ADAPTED_BY = ("random clips", "clips of one emotion", "another speaker")  # whose figures adaptation.json has
+NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout", "lstm_weight")
+SECOND_READING = "functionals_by_track"  # layers, but beside all others, and the table tells which recipes have them
+
+
+def recorded_runs() -> list[Path]:
+    """The runs whose results come with the project."""
+    return sorted(path.parent for path in RESULTS.glob(f"*/{METRICS_FILE}"))
+
+
+def systems_table(runs: Sequence[Path], baselines: Sequence[Mapping[str, Any]] = ()) -> str:
+    """
+    The table as Markdown; a line for each recipe and each corpus that it was tested on.
+
+    Args:
+        runs: folders with the metrics.json of a fit, evaluate or crossvalidate; those of unknown corpora are left to
+            `cross_corpus_table`.
+        baselines: entries of benchmarks/egemaps.json, whose lines stand at the end.
+
+    Raises:
+        ValueError: two results for the same cell.
+    """
+    rows = pd.DataFrame([result for run in runs if not on_unknown_corpora(run) for result in results_of(run)])
+    rows = rows[~rows["tested"].str.endswith(TOGETHER)]
+    lines = []
+    for (recipe, tested, labels), cells in rows.groupby(["recipe", "tested", "labels"]):
+        parameters = f"{cells['parameters'].iloc[0]:,}"
+        new, seen = (
+            figures_of(cells[cells["protocol"] == protocol]) for protocol in (SPEAKER_DISJOINT, SPEAKERS_SEEN)
+        )
+        lines.append([f"`{recipe}`", parameters, tested, labels, *new, *seen])
+    lines += map(baseline_line, baselines)
+    header = (
+        "recipe",
+        "parameters",
+        "tested on",
+        "labels",
+        "new speakers: UAR % (95 % interval)",
+        "accuracy %",
+        "speakers seen: UAR % (95 % interval)",
+        "accuracy %",
+    )
+    return table(header, lines)
+
+
+def on_unknown_corpora(run: Path) -> bool:
+    """Whether each corpus of a run was tested by a network that was trained on the others alone."""
+    return read_metrics(run).get("cross_validation", {}).get("protocol") == CROSS_CORPUS
+
+
+def read_metrics(run: Path) -> dict[str, Any]:
+    """The content of a run's metrics.json."""
+    return json.loads((run / METRICS_FILE).read_text())
+
+
+def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str, Any]]) -> str:
+    """
+    What recipes reach on a corpus that they never heard, as Markdown, and by which commands; empty without such a run.
+
+    Args:
+        runs: as for `systems_table`; those of known corpora are left out.
+        baselines: the content of benchmarks/egemaps.json; a recipe stands beside the baseline of the same clips.
+
+    Raises:
+        ValueError: that baseline was not measured.
+    """
+    lines, commands = [], []
+    for metrics in map(read_metrics, filter(on_unknown_corpora, runs)):
+        recipe = metrics["recipe"]["name"]
+        baseline = baseline_of_clips(metrics["recipe"], baselines)
+        if baseline is None:
+            missing = f"python -m benchmarks.egemaps --protocol {CROSS_CORPUS} --recipe {recipe}"
+            raise ValueError(f"The baseline of the same clips is missing: {missing}.")
+        commands += [f"`{metrics['command']}`", f"`{baseline['command']}`"]
+        for corpus, figures in metrics["corpora"].items():
+            other = baseline["folds"][corpus]
+            gain = 100 * (figures["uar"] - other["uar"])
+            cells = [uar_and_accuracy(figures)[0], uar_and_accuracy(other)[0], f"{gain:+.1f}"]
+            lines.append([f"`{recipe}`", corpus_title(corpus), len(metrics["labels"]), figures["clips"], *cells])
+    header = ("recipe", "tested on", "labels", "clips", "UAR % (95 % interval)", "eGeMAPS and an SVM", "difference")
+    return f"{table(header, lines)}\n\nBy {' and '.join(dict.fromkeys(commands))}." if lines else ""
+
+
+def adapted_table(runs: Sequence[Path]) -> str:
+    """
+    What some clips of each speaker bring in cross-validation, as Markdown, and by which commands; empty without any.
+
+    Args:
+        runs: folders of cross-validations, of which those are shown that hold what `train adaptation` wrote.
+    """
+    lines, commands = [], []
+    for content in (json.loads(path.read_text()) for run in runs if (path := run / ADAPTATION_FILE).is_file()):
+        unknown = ", never heard" if content["cross_validation"]["protocol"] == CROSS_CORPUS else ""
+        seeds = f", {plural(len(content['seeds']), 'seed')}" if len(content["seeds"]) > 1 else ""
+        commands.append(f"`{content['command']}`")
+        for corpus, figures in content["corpora"].items():
+            own, alike, other = (figures["adapted_by"][name] for name in ADAPTED_BY)
+            lines.append(
+                [
+                    f"`{content['recipe']['name']}`",
+                    f"{corpus_title(corpus)}{unknown}{seeds}",
+                    len(figures["labels"]),
+                    content["adapted_with"],
+                    percent(own["uar"]),
+                    percent(own["uar_adapted"]),
+                    *(difference_text(one) if one else "–" for one in (own, alike, other)),
+                    f"{100 * figures['with_labels']['difference']:+.1f}",
+                ]
+            )
+    header = (
+        "recipe",
+        "tested on",
+        "labels",
+        "clips",
+        "UAR %",
+        "adapted",
+        "difference (95 % of the draws)",
+        "by clips of one emotion",
+        "by another speaker's",
+        "fitted to all labels",
+    )
+    return f"{table(header, lines)}\n\nBy {' and '.join(commands)}." if lines else ""
+
+
+def difference_text(figures: Mapping[str, Any]) -> str:
+    """What was gained, and between which bounds 95 % of the draws lie."""
+    low, high = (f"{100 * value:+.1f}" for value in figures["difference_interval"])
+    return f"{100 * figures['difference']:+.1f} ({low} – {high})"
+
+
+def baseline_of_clips(
+    recipe: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """The baseline that was trained on the same clips as a recipe, each corpus left out in turn; None without one."""
+    own = baselines.get(f"{CROSS_CORPUS}, {recipe['name']}")
+    others = (entry for name, entry in baselines.items() if name.startswith(f"{CROSS_CORPUS}, "))
+    return own or next((entry for entry in others if on_clips_of(recipe, entry)), None)
+
+
+def on_clips_of(recipe: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
+    """Whether a baseline, whose own recipe is another one, is about the same clips and labels as a recipe."""
+    other = load_recipe(baseline["recipe"])
+    return (recipe["corpora"], recipe["labels"], recipe["label_map"], recipe["shares"]) == (
+        baseline["trained_on"],
+        baseline["labels"],
+        other.label_map,
+        other.shares,
+    )
+
+
+def baseline_line(entry: Mapping[str, Any]) -> list[Any]:
+    """Line of a corpus that the baseline was trained on and tested on, always on new speakers."""
+    tested = f"{', '.join(map(corpus_title, entry['trained_on']))}, {entry['protocol']}"
+    figures = uar_and_accuracy(entry)
+    return ["eGeMAPS and an SVM", "–", tested, len(entry["labels"]), *figures, "–", "–"]
+
+
+def layers_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's network but for what is no layer, and for the second reading of its functionals."""
+    left_out = {*NO_LAYERS, SECOND_READING}
+    return {name: value for name, value in recipe.get("network", {}).items() if name not in left_out}
+
+
+def cross_validation_table(checkpoint: Path) -> str:
+    """What the shipped checkpoint's network reached in the recorded cross-validations, as Markdown; else empty."""
+    if checkpoint.resolve() != PRETRAINED:
+        return ""
+    network = layers_of(json.loads((checkpoint / RECIPE_FILE).read_text()))
+    lines = [
+        [
+            f"`{row['recipe']}`",
+            "twice" if read_metrics(run)["recipe"]["network"].get(SECOND_READING) else "once",
+            row["tested"],
+            row["labels"],
+            row["rounds"],
+            row["clips"],
+            row["speakers"],
+            row["seeds"],
+            uar_text(row["figures"]),
+            interval_text(row["figures"]),
+            percent(row["accuracy"]),
+            *(percent(row["figures"]["uar_by_sex"].get(sex)) for sex in ("female", "male")),
+        ]
+        for run in recorded_runs()
+        if layers_of(read_metrics(run)["recipe"]) == network
+        for row in results_of(run)
+        if not row["tested"].endswith(TOGETHER)
+    ]
+    header = (
+        "recipe",
+        "functionals are read",
+        "tested on",
+        "labels",
+        "protocol",
+        "clips",
+        "speakers",
+        "seeds",
+        "UAR %",
+        "95 % interval",
+        "accuracy %",
+        "female",
+        "male",
+    )
+    return f"{table(header, lines)}\n\n{choice_notes(recorded_runs())}".strip() if lines else ""
+
+
+def choice_notes(runs: Sequence[Path]) -> str:
+    """What of each run's test speakers its recipe was chosen with in sight, as a Markdown list; empty if nothing."""
+    notes = []
+    for run in runs:
+        metrics = read_metrics(run)
+        recipe, protocol = metrics["recipe"]["name"], metrics.get("cross_validation", {}).get("protocol")
+        if seen := SEEN_BEFORE.get((recipe, protocol)):
+            uars = "; ".join(uars_by_fold(corpus, figures) for corpus, figures in metrics["corpora"].items())
+            notes.append(f"- `{recipe}`: {seen}. UAR by fold: {uars}.")
+    if not notes:
+        return ""
+    return "\n".join(["Test speakers that were seen before a recipe was chosen:", "", *notes])
+
+
+def uars_by_fold(corpus: str, figures: Mapping[str, Any]) -> str:
+    """A corpus' UAR in each fold."""
+    return f"{corpus_title(corpus)} " + ", ".join(f"{fold} {percent(u)}" for fold, u in figures["uar_by_fold"].items())
+
+
+def figures_of(cells: pd.DataFrame) -> tuple[str, str]:
+    """UAR with its interval, and accuracy, of the one result in some rows; dashes where there is none."""
+    if len(cells) > 1:
+        raise ValueError(f"{', '.join(cells['run'])} measure the same: {cells['heading'].iloc[0]}. Keep one of them.")
+    if cells.empty:
+        return "–", "–"
+    return uar_and_accuracy(cells["figures"].iloc[0])
+
+
+def uar_and_accuracy(figures: Mapping[str, Any]) -> tuple[str, str]:
+    """UAR with its interval, and accuracy."""
+    interval = f" ({interval_text(figures)})" if figures["uar_interval"] else ""
+    return uar_text(figures) + interval, percent(figures["accuracy"])
