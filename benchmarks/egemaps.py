@@ -36,9 +36,9 @@ from train.data import CORPORA, PROTOCOLS, CorpusError, Fold, get_folds, load_co
 from train.data.base import ordered_labels, plural
 from train.data.feature_cache import changes_of, computed_once
 from train.data.registry import unknown_name
-from train.evaluate.crossvalidate import load_task
-from train.evaluate.evaluation import bootstrap_interval, unweighted_average_recall
-from train.evaluate.reporting import interval_text
+from train.evaluation.crossvalidate import load_task
+from train.evaluation.reporting import interval_text
+from train.evaluation.scoring import bootstrap_interval, unweighted_average_recall
 from train.fit.recipe import Recipe, load_recipe
 from train.fit.training import every_training_clip, shares_of_corpora
 

@@ -349,7 +349,7 @@ def run_download(options: argparse.Namespace) -> int:
 
 def run_fit(options: argparse.Namespace) -> int:
     """Train, then test on the recipe's test utterances."""
-    from train.evaluate.reporting import report
+    from train.evaluation.reporting import report
     from train.fit.recipe import load_recipe
     from train.fit.training import fit, load_splits
 
@@ -382,7 +382,7 @@ def is_first_process() -> bool:
 
 def run_crossvalidate(options: argparse.Namespace) -> int:
     """Train and test on every fold."""
-    from train.evaluate.crossvalidate import crossvalidate
+    from train.evaluation.crossvalidate import crossvalidate
     from train.fit.recipe import load_recipe
 
     crossvalidate(
@@ -400,7 +400,7 @@ def run_crossvalidate(options: argparse.Namespace) -> int:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Test a checkpoint."""
-    from train.evaluate.reporting import report
+    from train.evaluation.reporting import report
 
     checkpoint, dataset = load_tested(options)
     root = corpora_root(options, options.corpora)
@@ -410,7 +410,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 def run_robustness(options: argparse.Namespace) -> int:
     """Test a checkpoint under every condition."""
-    from train.evaluate.robustness import robustness
+    from train.evaluation.robustness import robustness
 
     checkpoint, dataset = load_tested(options)
     chosen = split_of(dataset, options, checkpoint)
@@ -420,7 +420,7 @@ def run_robustness(options: argparse.Namespace) -> int:
 
 def run_adaptation(options: argparse.Namespace) -> int:
     """Test a checkpoint, or the networks of a cross-validation, that adapt to each speaker."""
-    from train.evaluate.adaptation import adaptation, adaptation_of_cross_validation, is_cross_validation
+    from train.evaluation.adaptation import adaptation, adaptation_of_cross_validation, is_cross_validation
 
     if is_cross_validation(Path(options.model)):
         if options.corpora or options.split:

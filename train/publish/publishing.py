@@ -15,9 +15,9 @@ from ser_model.onnx_backend import MODEL_FILE
 from ser_model.onnx_export import export_onnx, not_exported, quantise_weights
 from ser_model.recognizer import PRETRAINED
 from ser_model.torch_backend import CONFIG_FILE, EXTRACTOR_FILE, FILES
-from train.evaluate.adaptation import ADAPTATION_FILE
-from train.evaluate.reporting import METRICS_FILE, draw_confusions
-from train.evaluate.robustness import ROBUSTNESS_FILE
+from train.evaluation.adaptation import ADAPTATION_FILE
+from train.evaluation.reporting import METRICS_FILE, draw_confusions
+from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE
 from train.publish.hub import Repository, Sent, send
 from train.report.model_card import SHIPPED, check_evaluated, render_model_card

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from train.evaluate.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
+from train.evaluation.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
 from train.report.model_card import percent, table
 
 

@@ -13,9 +13,9 @@ from ser_model.recognizer import PRETRAINED
 from train.data import CORPORA
 from train.data.audio_tables import parse_address
 from train.data.base import plural
-from train.evaluate.adaptation import ADAPTATION_FILE
-from train.evaluate.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
-from train.evaluate.robustness import ROBUSTNESS_FILE
+from train.evaluation.adaptation import ADAPTATION_FILE
+from train.evaluation.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
+from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from train.evaluate.reporting import METRICS_FILE
+from train.evaluation.reporting import METRICS_FILE
 from train.report.model_card import (
     COPY,
     SELECTION,

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ser_model.recognizer import PRETRAINED
 from train.data.base import plural
-from train.evaluate.adaptation import ADAPTATION_FILE
-from train.evaluate.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
+from train.evaluation.adaptation import ADAPTATION_FILE
+from train.evaluation.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
 from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.fit.recipe import load_recipe
 from train.report.compare import TOGETHER, results_of

@@ -17,7 +17,7 @@ from transformers import TrainerCallback
 from tests.train.generated_corpora import make_corpus
 from train.data import feature_cache
 from train.data.feature_cache import clip_analyses
-from train.evaluate.evaluation import metrics, predict
+from train.evaluation.scoring import metrics, predict
 from train.fit import training as fit
 from train.fit.recipe import RecipeError, load_recipe
 from train.fit.resuming import file_sizes, is_whole, last_whole_checkpoint, step_of

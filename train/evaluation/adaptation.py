@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 from ser_model.adaptation import LEAST_PROBABILITY, corrected, voice_correction
 from train.data import CorpusError
 from train.data.base import plural
-from train.evaluate.evaluation import INTERVAL, predict, score_matrix, target_indices
-from train.evaluate.reporting import METRICS_FILE, PREDICTIONS_FILE, corpus_title, provenance
+from train.evaluation.reporting import METRICS_FILE, PREDICTIONS_FILE, corpus_title, provenance
+from train.evaluation.scoring import INTERVAL, predict, score_matrix, target_indices
 from train.fit.checkpoint import Checkpoint
 from train.metrics.calibration_error.calibration_error import expected_calibration_error
 from train.metrics.uar.uar import unweighted_average_recall

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from train.evaluate.processes import Work, WorkError, run_in_processes
+from train.evaluation.processes import Work, WorkError, run_in_processes
 
 
 def note(path, text: str, seconds: float = 0.0) -> None:

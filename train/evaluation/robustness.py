@@ -20,9 +20,9 @@ from ser_model.feature_extraction_ser import SERFeatureExtractor
 from train.augment.waveform_transforms import noisy
 from train.data import CorpusError
 from train.data.randomness import seeded
-from train.evaluate.conditions import CLEAN, CONDITIONS, NOISES, SNRS_DB, noise_name
-from train.evaluate.evaluation import metrics, prediction_table
-from train.evaluate.reporting import corpus_title, provenance
+from train.evaluation.conditions import CLEAN, CONDITIONS, NOISES, SNRS_DB, noise_name
+from train.evaluation.reporting import corpus_title, provenance
+from train.evaluation.scoring import metrics, prediction_table
 from train.fit.checkpoint import Checkpoint
 from train.plots.figures import save_robustness
 

@@ -22,15 +22,15 @@ from train.data import PROTOCOLS, CorpusError, Fold, get_folds, labels_in_common
 from train.data.base import relative
 from train.data.dataset import analysed
 from train.data.registry import unknown_name
-from train.evaluate.evaluation import (
+from train.evaluation.processes import Work, run_in_processes
+from train.evaluation.reporting import PREDICTIONS_FILE, report_folds
+from train.evaluation.scoring import (
     among_labels_of_corpora,
     pooled_states,
     predict,
     unweighted_average_recall,
     write_predictions,
 )
-from train.evaluate.processes import Work, run_in_processes
-from train.evaluate.reporting import PREDICTIONS_FILE, report_folds
 from train.fit.checkpoint import Checkpoint
 from train.fit.recipe import Recipe, RecipeError
 from train.fit.resuming import last_whole_checkpoint, load_state

@@ -21,9 +21,9 @@ from transformers import TrainerState
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
 from train.data import CORPORA, CorpusError, get_folds, load_corpora, split_fold
-from train.evaluate import crossvalidate
-from train.evaluate.crossvalidate import load_task
-from train.evaluate.processes import WorkError
+from train.evaluation import crossvalidate
+from train.evaluation.crossvalidate import load_task
+from train.evaluation.processes import WorkError
 from train.fit.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.fit.recipe import Recipe, RecipeError, load_recipe
 

@@ -13,7 +13,8 @@ from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score,
 from ser_model.audio_io import load_audio
 from tests.train.generated_corpora import make_corpus
 from train.data import load_corpora
-from train.evaluate.evaluation import (
+from train.evaluation.reporting import report
+from train.evaluation.scoring import (
     among_labels_of_corpora,
     bootstrap_interval,
     figures_of,
@@ -24,7 +25,6 @@ from train.evaluate.evaluation import (
     score_matrix,
     write_predictions,
 )
-from train.evaluate.reporting import report
 from train.fit.calibration import fit_temperature
 from train.fit.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.fit.recipe import Recipe

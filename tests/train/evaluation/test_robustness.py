@@ -13,8 +13,8 @@ from train.__main__ import main
 from train.augment.waveform_transforms import from_random_place, noisy
 from train.data import CorpusError, load_corpora
 from train.data.randomness import seeded
-from train.evaluate import robustness as module
-from train.evaluate.conditions import (
+from train.evaluation import robustness as module
+from train.evaluation.conditions import (
     CLEAN,
     CONDITIONS,
     NOISES,
@@ -23,8 +23,8 @@ from train.evaluate.conditions import (
     babble,
     noise_name,
 )
-from train.evaluate.evaluation import predict
-from train.evaluate.robustness import other_voices, under_conditions
+from train.evaluation.robustness import other_voices, under_conditions
+from train.evaluation.scoring import predict
 from train.fit.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN, load_checkpoint, save_checkpoint
 
 

@@ -15,7 +15,7 @@ from datasets import Dataset
 from ser_model.modeling_ser import SERForAudioClassification
 from train.data import CORPORA, PROTOCOLS, Fold
 from train.data.base import plural
-from train.evaluate.evaluation import metrics, pooled_states, predict, score_matrix, target_indices, write_predictions
+from train.evaluation.scoring import metrics, pooled_states, predict, score_matrix, target_indices, write_predictions
 from train.fit.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN, Checkpoint
 from train.fit.recipe import Recipe
 from train.plots.figures import (

@@ -10,7 +10,7 @@ import pytest
 from ser_model.adaptation import corrected, voice_correction
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
-from train.evaluate.adaptation import (
+from train.evaluation.adaptation import (
     adapt_and_test,
     at_random,
     best_correction,
