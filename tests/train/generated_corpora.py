@@ -129,6 +129,16 @@ def list_utterance(clip: Path, code: str) -> None:
         file.write("C-E2:\tNeutral;\t()\nA-E3:\tval 3; act 2; dom  2;\t()\n\n")
 
 
+def nemo_names(speaker: str, code: str) -> Iterator[str]:
+    for number in range(1, 91):
+        yield f"samples/{speaker}_{code}_{number}.wav"
+
+
+def emospeechcmd_names(speaker: str, code: str) -> Iterator[str]:
+    for number, word in enumerate(("bacho", "go", "help", "no", "stop", "yes")):
+        yield f"webservice/{word}-safe-{code}-156309688743{number}-{speaker}{'0' * 48}.wav"
+
+
 NAMES: dict[str, Callable[[str, str], Iterator[str]]] = {
     "ravdess": ravdess_names,
     "tess": tess_names,
@@ -137,4 +147,6 @@ NAMES: dict[str, Callable[[str, str], Iterator[str]]] = {
     "iemocap": iemocap_names,
     "emodb": emodb_names,
     "ased": ased_names,
+    "nemo": nemo_names,
+    "emospeechcmd": emospeechcmd_names,
 }

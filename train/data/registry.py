@@ -7,14 +7,15 @@ from pathlib import Path
 
 from train.data.audio_tables import parse_address
 from train.data.base import Corpus, CorpusError
-from train.data.corpora import ased, crema_d, emodb, iemocap, ravdess, savee, tess
+from train.data.corpora import ased, crema_d, emodb, emospeechcmd, iemocap, nemo, ravdess, savee, tess
 from train.data.folders import folder_corpus
 from train.data.stored_clips import audio_table_corpus
 from train.data.tables import table_corpus
 
 
 CORPORA: Mapping[str, Corpus] = {
-    module.CORPUS.name: module.CORPUS for module in (ravdess, tess, crema_d, savee, iemocap, emodb, ased)
+    module.CORPUS.name: module.CORPUS
+    for module in (ravdess, tess, crema_d, savee, iemocap, emodb, ased, nemo, emospeechcmd)
 }
 
 GENERAL_CORPORA = {"folder": folder_corpus, "table": table_corpus}

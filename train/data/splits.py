@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datasets import Dataset, DatasetDict
 
 from train.data.base import CorpusError
-from train.data.corpora import iemocap
+from train.data.corpora import emospeechcmd, iemocap, nemo
 from train.data.registry import CORPORA, unknown_name
 
 
@@ -33,7 +33,8 @@ ASED_FOLDS = (
     (53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65),
 )
 
-POOLED_PROTOCOLS = {"emodb": "emodb-pairs"}  # the protocol of a corpus among others, where it is not that of its name
+# The protocol of a corpus among others, where it is not that of its name.
+POOLED_PROTOCOLS = {"emodb": "emodb-pairs", "nemo": "nemo-thirds"}
 
 FOLDS = 5
 FRACTION = 0.2  # share held out, of speakers, of sentences or of clips
@@ -91,10 +92,12 @@ def column(dataset: Dataset, name: str) -> list:
 
 def table_folds(corpus: str, groups: Iterable[Iterable[int]]) -> list[Fold]:
     """Folds of a corpus from the numbers of their speakers."""
-    return [
-        Fold(f"fold{number}", tuple(f"{corpus}-{speaker:02d}" for speaker in group))
-        for number, group in enumerate(groups, start=1)
-    ]
+    return named_folds([f"{corpus}-{speaker:02d}" for speaker in group] for group in groups)
+
+
+def named_folds(groups: Iterable[Iterable[str]]) -> list[Fold]:
+    """Folds of the names of their speakers."""
+    return [Fold(f"fold{number}", tuple(group)) for number, group in enumerate(groups, start=1)]
 
 
 def leave_one_out(key: Callable[[str], str]) -> Callable[[Sequence[str]], list[Fold]]:
@@ -144,6 +147,9 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "iemocap": Protocol(
         "leave one session out", leave_one_out(unit_of), "iemocap", iemocap.FOUR_LABELS, iemocap.FOUR_LABEL_MAP
     ),
+    "nemo": Protocol("leave one speaker out", leave_one_out(str), "nemo"),
+    "nemo-thirds": Protocol("three folds of three speakers", lambda _: named_folds(nemo.FOLDS), "nemo"),
+    "emospeechcmd": Protocol("five folds of users", lambda _: named_folds(emospeechcmd.FOLDS), "emospeechcmd"),
     "speakers": Protocol("five speaker folds of every corpus", pooled_folds),
     "cross-corpus": Protocol("leave one corpus out", leave_one_out(corpus_of)),
     "random": Protocol("random split", lambda _: [Fold("random", (), speakers_seen=True)]),
@@ -159,6 +165,8 @@ OFFICIAL_TEST_SPEAKERS: Mapping[str, tuple[str, ...]] = {
     "crema_d": dealt_folds(CORPORA["crema_d"].speakers)[4].test_speakers,
     "savee": ("savee-KL",),
     "iemocap": ("iemocap-Ses05F", "iemocap-Ses05M"),
+    "nemo": nemo.TEST_SPEAKERS,
+    "emospeechcmd": emospeechcmd.TEST_SPEAKERS,
 }
 
 

@@ -63,6 +63,18 @@ def write_table(path: Path, header: str, *rows: str) -> Path:
         ("ased", "04Sad/S4-04-02-01-29.wav", ("sad", "ased-29", "female", "am", "", "s04")),
         ("ased", "05Angry/a5-02-01-02-65.wav", ("angry", "ased-65", "male", "am", "", "02")),
         ("ased", "02Fearful/f2-01-01-02-15.wav", ("fearful", "ased-15", "female", "am", "", "01")),
+        ("nemo", "samples/SM0_fear_12.wav", ("fearful", "nemo-SM0", "male", "pl", "", "12")),
+        ("nemo", "KD0_surprised_7.ogg", ("surprised", "nemo-KD0", "female", "pl", "", "7")),
+        (
+            "emospeechcmd",
+            "webservice/yes-safe-calm-1566230417447-c075fd686af87852a972fac60d6a95d99173a5009fa7ee860e7caeea.ogg",
+            ("calm", "emospeechcmd-c075fd68", "unknown", "en", "", "yes"),
+        ),
+        (
+            "emospeechcmd",
+            "webservice/help-safe-fearful-??-3d9d3e0eb86e940eb4b15e5b1fe903aa01080f176dffc7547c677ce3.ogg",
+            ("fearful", "emospeechcmd-3d9d3e0e", "unknown", "en", "", "help"),
+        ),
     ],
 )
 def test_official_name(name, path, expected):
@@ -83,6 +95,9 @@ def test_official_name(name, path, expected):
         ("savee", "AudioData/XX/a01.wav"),
         ("emodb", "17a01Fa.wav"),
         ("ased", "66Sad/s4-04-02-01-66.wav"),
+        ("nemo", "samples/XX0_fear_12.wav"),
+        ("nemo", "samples/SM0_disgust_12.wav"),
+        ("emospeechcmd", "Railway/go-safe-happy-1563096887439-d14a028c2a3a2bc9476102bb288234c4.ogg"),  # user not known
     ],
 )
 def test_other_name_is_no_clip_of_the_corpus(name, path):
@@ -96,7 +111,7 @@ def test_description(name):
     assert "-" not in name
     assert set(corpus.labels.values()) - set(COMMON_LABELS) <= {"boredom", "excited", "frustrated"}
     assert all(speaker.startswith(f"{name}-") for speaker in corpus.speakers)
-    assert set(corpus.speakers.values()) <= {"female", "male"}
+    assert set(corpus.speakers.values()) <= {"female", "male"} or set(corpus.speakers.values()) == {"unknown"}
     assert (corpus.parse is None) != (corpus.read is None)
 
 
