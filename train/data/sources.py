@@ -36,7 +36,8 @@ SOURCES: Mapping[str, tuple[Source, ...]] = {
     "emodb": (Source("kaggle:piyushagni5/berlin-database-of-emotional-speech-emodb"),),
 }
 
-# How to get a corpus that no command can fetch, or whose owners give it only to those who sign; "{folder}" is where its files belong.
+# How to get a corpus that no command can fetch, or that its owners give only to those who sign; "{folder}" is where its
+# files belong.
 LICENCES: Mapping[str, str] = {
     "savee": (
         "SAVEE is given to those who register: go to http://kahlan.eps.surrey.ac.uk/savee/Download.html, and unpack "
@@ -50,8 +51,8 @@ LICENCES: Mapping[str, str] = {
         "for the sessions 2 to 5. It is for research only."
     ),
     "nemo": (
-        "nEMO has no archive that this command knows: get it from https://github.com/amu-cai/nEMO, and put its samples "
-        "into {folder}, so that there are {folder}/SM0_fear_12.wav and the like. It is under CC BY-NC-SA 4.0."
+        "nEMO has no archive that this command knows: get it from https://github.com/amu-cai/nEMO, and put its "
+        "samples into {folder}, so that there are {folder}/SM0_fear_12.wav and the like. It is under CC BY-NC-SA 4.0."
     ),
     "emospeechcmd": (
         "EmoSpeechCmd has no archive that this command knows: https://arxiv.org/abs/1910.13801 says where it is. Put "
