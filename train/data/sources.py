@@ -36,8 +36,8 @@ SOURCES: Mapping[str, tuple[Source, ...]] = {
     "emodb": (Source("kaggle:piyushagni5/berlin-database-of-emotional-speech-emodb"),),
 }
 
-# How to get a corpus that no command can fetch, or that its owners give only to those who sign; "{folder}" is where its
-# files belong.
+# How to get a corpus that no command can fetch, or that its owners give only to those who sign; "{folder}" is where
+# its files belong.
 LICENCES: Mapping[str, str] = {
     "savee": (
         "SAVEE is given to those who register: go to http://kahlan.eps.surrey.ac.uk/savee/Download.html, and unpack "
