@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,16 @@ from tests.generated_sound import RATE, speech_like
 
 
 LABELS = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the code of checkpoints and metrics in one new folder, before any library reads where it is.
+
+    Python looks for `transformers_modules` in the first such folder on its path, so that a process may have only one.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="modules")
+    config.add_cleanup(folder.cleanup)
+    os.environ["HF_MODULES_CACHE"] = folder.name
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,10 +20,9 @@ CODE = {"trust_remote_code": True}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def modules_cache(tmp_path_factory):
-    """A folder of this module's own for the code that comes with the checkpoint."""
+def datasets_cache(tmp_path_factory):
+    """A folder of this module's own for what `map` computes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
         yield
 
