@@ -6,13 +6,10 @@ there are. `python -m train adaptation` measures what it is worth.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-
-if TYPE_CHECKING:
-    from .recognizer import Backend
+from .backend import Backend
 
 
 # Chosen by cross-validation, for what ten clips bring and for what clips of one emotion must not cost.
@@ -30,7 +27,7 @@ class AdaptedBackend:
         correction: as [`voice_correction`] gives it, (labels,).
     """
 
-    def __init__(self, backend: "Backend", correction: np.ndarray):
+    def __init__(self, backend: Backend, correction: np.ndarray):
         self.backend = backend
         self.labels = backend.labels
         self.correction = correction

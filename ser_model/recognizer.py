@@ -8,12 +8,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
 from .adaptation import AdaptedBackend, voice_correction
 from .audio_io import SAMPLING_RATE, AudioError, AudioInput, load_audio
+from .backend import Backend
 from .prediction import NO_SPEECH, Prediction, Segment
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_by_block, speech_seconds
 from .stream import EmotionStream
@@ -34,15 +35,6 @@ Progress = Callable[[float], None]
 
 def ignore_progress(_share: float) -> None:
     """What is told of the progress when nobody asks."""
-
-
-class Backend(Protocol):
-    """What runs the network."""
-
-    labels: tuple[str, ...]
-
-    def probabilities(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Calibrated probabilities, float32 (batch, labels), of mono waveforms (samples,) at 16 kHz."""
 
 
 class EmotionRecognizer:

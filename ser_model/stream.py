@@ -4,18 +4,14 @@ chunk > mono > resampled > the last seconds > speech activity > network > smooth
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
 from .audio_io import SAMPLING_RATE, as_array, as_float, checked_rate, checked_samples, to_mono
+from .backend import Backend
 from .prediction import Segment
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, speech_probabilities, speech_seconds
-
-
-if TYPE_CHECKING:
-    from .recognizer import Backend
 
 
 WINDOW_SECONDS = 3.0  # what the network hears at a time
@@ -47,7 +43,7 @@ class EmotionStream:
         ...     print(now.label, now.confidence)
     """
 
-    def __init__(self, backend: "Backend", sampling_rate: int):
+    def __init__(self, backend: Backend, sampling_rate: int):
         self.backend = backend
         self.rate = checked_rate(sampling_rate, "the stream")
         self.seconds = 0.0
