@@ -6,25 +6,32 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tests.generated_sound import RATE, speech_like
-from tests.train.generated_corpora import NAMES
+from train.augment.voice import RATE, speech_like
 from train.data import CORPORA
 
 
-CLIPS_PER_LABEL = {"crema_d": 7, "ased": 10}  # of each speaker: 7,072 clips in all
+# Clips of each speaker and label, 7,072 in all.
+CLIPS = {
+    "crema_d": [
+        f"{{speaker}}_{sentence}_{{code}}_XX.wav" for sentence in ["DFA", "IOM", "ITH", "ITS", "IEO", "IWL", "IWW"]
+    ],
+    "ased": [
+        f"{{code}}1-0{sentence}-0{repetition}-01-{{speaker}}.wav" for repetition in (1, 2) for sentence in range(1, 6)
+    ],
+}
 DURATIONS = (2.0, 3.5)  # seconds; RAVDESS' clips have 3.7 on average, those of TESS 2.1
 VOICE_SECONDS = 30.0
 
 
 def write_corpora(root: Path) -> list[str]:
-    """Write the corpora of `CLIPS_PER_LABEL` below a folder; their names."""
+    """Write the corpora of `CLIPS` below a folder; their names."""
     generator = np.random.default_rng(0)
     voice = speech_like(VOICE_SECONDS)
-    for name, count in CLIPS_PER_LABEL.items():
-        for speaker, code in itertools.product(CORPORA[name].speakers, CORPORA[name].labels):
-            for path in itertools.islice(NAMES[name](speaker.partition("-")[2], code), count):
-                write_piece(root / name / path, voice, generator)
-    return list(CLIPS_PER_LABEL)
+    for name, clips in CLIPS.items():
+        for speaker, code, clip in itertools.product(CORPORA[name].speakers, CORPORA[name].labels, clips):
+            path = root / name / clip.format(speaker=speaker.partition("-")[2], code=code)
+            write_piece(path, voice, generator)
+    return list(CLIPS)
 
 
 def write_piece(path: Path, voice: np.ndarray, generator: np.random.Generator) -> None:

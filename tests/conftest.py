@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from tests.generated_sound import RATE, speech_like
+from train.augment.voice import RATE, speech_like
 
 
 LABELS = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised")

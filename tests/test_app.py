@@ -17,9 +17,9 @@ from mcp.client.streamable_http import streamable_http_client
 
 from page.live import MAX_STREAMS
 from page.my_voice import SENTENCES
-from tests.generated_sound import RATE, speech_like
-from tests.page_client import PageClient, as_file
-from tests.served_page import ServedPage, served_page
+from scripts.page_client import PageClient, as_file
+from scripts.served_page import ServedPage, served_page
+from train.augment.voice import RATE, speech_like
 
 
 @pytest.fixture(scope="module")

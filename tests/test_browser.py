@@ -19,10 +19,10 @@ from page.components import EXAMPLES
 from page.my_voice import SENTENCES
 from page.texts import ENGLISH, TEXTS
 from scripts.chromium import PROGRAM
+from scripts.served_page import ServedPage, served_page
 from ser_model.recognizer import PRETRAINED
 from tests.browser_checks import assert_fits, assert_theme, hearing_browser, scores
-from tests.generated_sound import RATE, speech_like
-from tests.served_page import ServedPage, served_page
+from train.augment.voice import RATE, speech_like
 
 
 MICROPHONE_PEAK = 0.1  # a quiet voice: a browser that turned it up would be noticed

@@ -10,7 +10,7 @@ import soundfile
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, Trainer, TrainingArguments
 
 from ser_model.recognizer import PRETRAINED
-from tests.generated_sound import RATE, speech_like
+from train.augment.voice import RATE, speech_like
 
 
 PITCHES = {"bass": 85.0, "tenor": 150.0, "soprano": 260.0}  # Hz

@@ -7,9 +7,9 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.microphone import FILE, LEAD_SECONDS, PAGE, PROCESSED, SCRIPTS, answered, figures, open_microphone
 from scripts.chromium import PROGRAM, launch_chromium
-from tests.generated_sound import speech_like
-from tests.page_client import PageClient, as_file
-from tests.served_page import served_page
+from scripts.page_client import PageClient, as_file
+from scripts.served_page import served_page
+from train.augment.voice import speech_like
 
 
 def answer(angry: float) -> dict:

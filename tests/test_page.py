@@ -17,12 +17,12 @@ from page.inside import MAX_SECONDS, look_inside
 from page.live import Chunk, LiveStreams
 from page.many import tables
 from page.texts import ENGLISH, TEXTS
+from scripts.page_client import encoded
 from ser_model.audio_io import SAMPLING_RATE
 from ser_model.prediction import Prediction, Segment
 from ser_model.recognizer import EmotionRecognizer
 from tests.conftest import LABELS
-from tests.generated_sound import speech_like
-from tests.page_client import encoded
+from train.augment.voice import speech_like
 from train.data import CORPORA
 
 

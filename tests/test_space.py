@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from gradio_client import Client, handle_file
 
+from scripts.served_page import ServedPage, served_page
 from ser_model import EmotionRecognizer
 from tests.fresh_environment import fresh_python
-from tests.served_page import ServedPage, served_page
 from train.publish.publishing import space_files
 
 

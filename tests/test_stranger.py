@@ -11,8 +11,8 @@ import soundfile
 from ser_model.recognizer import PRETRAINED
 from tests import stranger
 from tests.fresh_environment import fresh_python, pinned
-from tests.generated_sound import RATE
 from tests.hub_server import HubServer, connect_huggingface_hub
+from train.augment.voice import RATE
 from train.publish.publishing import publish
 
 

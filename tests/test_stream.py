@@ -9,7 +9,7 @@ import soxr
 from ser_model.audio_io import SAMPLING_RATE, AudioError
 from ser_model.recognizer import EmotionRecognizer
 from ser_model.stream import SWITCH_MARGIN, WINDOW_SECONDS, EmotionStream
-from tests.generated_sound import speech_like
+from train.augment.voice import speech_like
 
 
 LABELS = ("angry", "sad", "happy")

@@ -13,14 +13,14 @@ import soundfile
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
-from page.palette import EMOTION_COLOURS
 from scripts.chromium import PROGRAM
 from scripts.make_web import make_web
 from ser_model import EmotionRecognizer
+from ser_model.colours import EMOTION_COLOURS
 from ser_model.onnx_export import export_onnx
 from ser_model.recognizer import PRETRAINED
 from tests.browser_checks import assert_fits, assert_theme, hearing_browser, scores
-from tests.generated_sound import RATE, speech_like
+from train.augment.voice import RATE, speech_like
 
 
 HEIGHT = 840  # of the window, in pixels

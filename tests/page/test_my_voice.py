@@ -7,10 +7,10 @@ import page.my_voice
 from page.live import LiveStreams
 from page.my_voice import SENTENCES, Known, OwnVoices, Request
 from page.texts import ENGLISH
+from scripts.page_client import encoded
 from ser_model.audio_io import SAMPLING_RATE
 from ser_model.recognizer import EmotionRecognizer
-from tests.generated_sound import speech_like
-from tests.page_client import encoded
+from train.augment.voice import speech_like
 
 
 CLIPS = [

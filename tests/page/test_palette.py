@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from page.palette import ACCENT, EMOTION_COLOURS, NEUTRAL, contrast, ink_on
+from page.palette import ACCENT, NEUTRAL, contrast, ink_on
+from ser_model.colours import EMOTION_COLOURS
 
 
 EMOTIONS = {"angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"}

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from page.palette import EMOTION_COLOURS
 from page.sources import FOLDER, source
 from page.texts import ENGLISH, TEXTS
+from ser_model.colours import EMOTION_COLOURS
 
 
 def placeholders(text: str) -> set[str]:

@@ -13,7 +13,7 @@ from ser_model.adaptation import (
     corrected,
     voice_correction,
 )
-from tests.generated_sound import RATE, speech_like
+from train.augment.voice import RATE, speech_like
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import torch
 
 from ser_model import audio_io
 from ser_model.audio_io import AudioError, load_audio
-from tests.generated_sound import RATE
+from train.augment.voice import RATE
 
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg program is not installed")

@@ -16,7 +16,7 @@ import soundfile
 from ser_model import __main__ as command_line
 from ser_model.__main__ import columns, main, printable, progress_bar, shortened
 from tests.conftest import LABELS
-from tests.generated_sound import RATE, speech_like
+from train.augment.voice import RATE, speech_like
 
 
 PROJECT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from ser_model import SERFeatureExtractor
 from ser_model.acoustics import sound_interval
 from ser_model.audio_io import load_audio
 from ser_model.frame_features import F0_RANGE, FRAME_FEATURES
-from tests.generated_sound import speech_like
 from tests.odd_clips import SAMPLING_RATE, clips
+from train.augment.voice import speech_like
 
 
 PROJECT = Path(__file__).parents[2]

@@ -22,8 +22,8 @@ from ser_model.functionals import (
     tracks_and_functionals,
     without_correlations,
 )
-from tests.generated_sound import RATE, speech_like
 from tests.odd_clips import clips as odd_clips
+from train.augment.voice import RATE, speech_like
 
 
 MFCC = 5

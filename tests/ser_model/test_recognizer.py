@@ -24,7 +24,7 @@ from ser_model import (
 from ser_model.prediction import NO_SPEECH, Prediction, Segment
 from ser_model.recognizer import HOP_SECONDS, WHOLE_SECONDS, WINDOW_SECONDS, segment_bounds, window_around
 from tests.conftest import LABELS
-from tests.generated_sound import RATE, speech_like
+from train.augment.voice import RATE, speech_like
 
 
 PROJECT = Path(__file__).parents[2]

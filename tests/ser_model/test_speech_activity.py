@@ -5,7 +5,6 @@ import threading
 import numpy as np
 import pytest
 
-from benchmarks.speech_activity import SOUNDS, generated
 from ser_model import speech_activity
 from ser_model.speech_activity import (
     BLOCK_CHUNKS,
@@ -19,7 +18,8 @@ from ser_model.speech_activity import (
     speech_probabilities,
     speech_seconds,
 )
-from tests.generated_sound import RATE, speech_like
+from train.augment.sounds import SOUNDS, generated
+from train.augment.voice import RATE, speech_like
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.speech_activity import chords
 from ser_model.audio_io import SAMPLING_RATE
+from train.augment.sounds import chords
 from train.augment.waveform_transforms import (
     MP3,
     OPUS,

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from page.palette import EMOTION_COLOURS
+from ser_model.colours import EMOTION_COLOURS
 from train.metrics.calibration_error.calibration_error import expected_calibration_error, reliability
 
 

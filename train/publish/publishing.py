@@ -1,6 +1,8 @@
 """What goes to the Hub: a model with its code, card, figures and exports, and a Space with the page; nothing else."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +15,6 @@ from transformers.dynamic_module_utils import get_relative_import_files
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.onnx_backend import MODEL_FILE
 from ser_model.onnx_export import export_onnx, not_exported, quantise_weights
-from ser_model.recognizer import PRETRAINED
 from ser_model.torch_backend import CONFIG_FILE, EXTRACTOR_FILE, FILES
 from train.evaluation.adaptation import ADAPTATION_FILE
 from train.evaluation.reporting import METRICS_FILE, draw_confusions
@@ -150,13 +151,9 @@ def space_files(*, static: bool = False) -> dict[str, bytes]:
 
 def static_space_files() -> dict[str, bytes]:
     """The same of the page that runs in the browser alone."""
-    from scripts.make_web import make_web  # needs npm, which nothing else does
-
     with TemporaryDirectory() as folder:
-        model, web = Path(folder, MODEL_FILE), Path(folder, "web")
-        model.write_bytes(exported_files(PRETRAINED)[MODEL_FILE])
-        make_web(web, model)
-        return {path.name: path.read_bytes() for path in sorted(web.iterdir())}
+        subprocess.run([sys.executable, "-m", "scripts.make_web", "--output", folder], cwd=PROJECT, check=True)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
 def space_card() -> str:

@@ -9,10 +9,10 @@ import torch
 from transformers import BatchFeature
 
 from ser_model import SERFeatureExtractor
-from tests.generated_sound import speech_like
 from train.augment.augmentation import Augmentation
 from train.augment.mixup import mix_up
 from train.augment.noises import music
+from train.augment.voice import speech_like
 from train.data.dataset import BatchBuilder
 from train.data.randomness import Epoch
 from train.fit.loss import batch_loss, masked_cross_entropy

@@ -7,8 +7,8 @@ import soundfile
 import torch
 
 from ser_model import SERFeatureExtractor
-from tests.generated_sound import speech_like
 from tests.odd_clips import SAMPLING_RATE, clips
+from train.augment.voice import speech_like
 from train.augment.waveform_augmentation import WaveformAugmentation
 from train.augment.waveform_transforms import CODECS, Codec, Music, Reverberation
 from train.data.randomness import seeded

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.generated_sound import RATE, speech_like
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
+from train.augment.voice import RATE, speech_like
 from train.augment.waveform_transforms import from_random_place, noisy
 from train.data import CorpusError, load_corpora
 from train.data.randomness import seeded

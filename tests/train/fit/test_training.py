@@ -13,9 +13,9 @@ from transformers import TrainingArguments
 from ser_model import SERFeatureExtractor, SERForAudioClassification
 from ser_model.audio_io import load_audio
 from ser_model.functionals import track_count, without_correlations
-from tests.generated_sound import speech_like
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
+from train.augment.voice import speech_like
 from train.augment.waveform_augmentation import WaveformAugmentation
 from train.data import CORPORA, load_corpora
 from train.data.dataset import (

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from page.palette import EMOTION_COLOURS
+from ser_model.colours import EMOTION_COLOURS
 from train.data import COMMON_LABELS
 from train.plots import figures
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from page.palette import EMOTION_COLOURS
 from ser_model.audio_io import AudioError
+from ser_model.colours import EMOTION_COLOURS
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
 from train.data import CorpusError
