@@ -31,6 +31,12 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def seeded_torch():
+    """The same random numbers for a test, whichever ran before; pytest-randomly seeds Python's and numpy's."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def speech() -> np.ndarray:
     """Three seconds that the voice activity detector takes for speech, float32 (samples,) at 16 kHz."""

@@ -1,21 +1,19 @@
 """Augmentation of log-mel spectrograms in training: what another voice, room, microphone or speaking rate would do.
 
-Everything works on the extractor's first step (dB per mel band), where a filter is an addition, a longer vocal tract
-is a shift along the bands and noise is a sum of powers; it costs less than reading the clip. Random numbers come from
-torch's global generator, which `BatchBuilder` seeds for each batch.
+Everything works on the extractor's first step (dB per mel band), where a filter is an addition and a longer vocal
+tract is a shift along the bands; it costs less than reading the clip. Random numbers come from torch's global
+generator, which `BatchBuilder` seeds for each batch.
 
 Further features of the first step follow what changes time (crop, speed, time masks), and those of the level the gain.
-What else happens to the spectrogram leaves them as they were measured: where they are to feel noise, a room, another
-voice or a telephone, `waveform_augmentation` changes the clip before anything is computed of it.
+What else happens to the spectrogram leaves them as they were measured. Noise, rooms and telephones reach all features:
+`waveform_augmentation` changes the clip before anything is computed of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import torch
-
-from ser_model.acoustics import FLOOR_DB
-from train.augment.noises import add_noise, babble, between, music, random_curves, steady
 
 
 @dataclass(frozen=True)
@@ -27,14 +25,6 @@ class Augmentation:
         vocal_tract: largest stretching of the frequency axis, as a share (Jaitly and Hinton 2013).
         gain_db: largest change of the level in dB.
         tilt_db: deviation in dB of a random smooth curve over the bands: another microphone or room.
-        noise_probability: share of the clips that get stationary noise of a random colour.
-        babble_probability: share of the clips that get a babble of other clips of their batch.
-        music_probability: share of the clips that get a few instruments' notes.
-        noise_snr_db: lowest signal-to-noise ratio in dB, of any of the three; the highest is 40.
-        noise_margin_frames: longest stretch of noise alone before the speech and after it, in frames. An extractor
-            that trims silence hears none in training, but would not cut it off a noisy recording.
-        telephone_probability: share of the clips that are cut to the telephone band, 300 to 3400 Hz.
-        reverberation_probability: share of the clips that get an exponentially decaying tail.
         crop: largest share of a clip that is cut off, in random parts from start and end.
         time_masks: number of masked stretches of frames (Park et al. 2019).
         time_mask_frames: longest masked stretch, in frames.
@@ -42,32 +32,18 @@ class Augmentation:
         frequency_mask_bands: widest masked stretch, in bands.
         mixup: alpha of the Beta(alpha, alpha) distribution of the shares in which utterances are blended, see
             `mixup`; about 0.2 (Zhang et al. 2018). It is done to batches, not by this class.
-        undisturbed_epochs: epochs at the beginning without noise, babble, music, telephone and reverberation. Emotions
-            are learnt faster without; who hears noise late hears less through it (see EXPERIMENTS.md).
     """
 
     speed: float = 0.0
     vocal_tract: float = 0.0
     gain_db: float = 0.0
     tilt_db: float = 0.0
-    noise_probability: float = 0.0
-    babble_probability: float = 0.0
-    music_probability: float = 0.0
-    noise_snr_db: float = 10.0
-    noise_margin_frames: int = 0
-    telephone_probability: float = 0.0
-    reverberation_probability: float = 0.0
     crop: float = 0.0
     time_masks: int = 0
     time_mask_frames: int = 20
     frequency_masks: int = 0
     frequency_mask_bands: int = 8
     mixup: float = 0.0
-    undisturbed_epochs: int = 0
-
-    def in_epoch(self, epoch: int) -> "Augmentation":
-        """What is done in an epoch, counted from 0."""
-        return replace(self, **DISTURBANCES) if epoch < self.undisturbed_epochs else self
 
     @property
     def is_active(self) -> bool:
@@ -84,19 +60,13 @@ class Augmentation:
         arithmetic.
 
         Args:
-            analyses: (frames, columns) each. They are also the voices of a babble; a single one gets none.
+            analyses: (frames, columns) each.
             band_frequencies: centre of each band in Hz, (bands,); the first `bands` columns are the spectrogram.
             level_columns: further columns that are proportional to the amplitude.
         """
         bands = len(band_frequencies)
-        voices = [analysis[:, :bands] for analysis in analyses]
-        changed = []
         spoken = self._spoken(analyses, band_frequencies, [column - bands for column in level_columns])
-        for index, (log_mel, further) in enumerate(spoken):
-            others = voices[:index] + voices[index + 1 :]
-            log_mel, further = self._transmitted(log_mel, further, others, band_frequencies)
-            changed.append(torch.cat(self._masked(log_mel, further), -1))
-        return changed
+        return [torch.cat(self._masked(log_mel, further), -1) for log_mel, further in spoken]
 
     def _spoken(
         self, analyses: Sequence[torch.Tensor], band_frequencies: torch.Tensor, level_columns: Sequence[int]
@@ -108,45 +78,13 @@ class Augmentation:
         lower, upper = (stacked[:, :bands].index_select(0, beside) for beside in rows)
         log_mels = torch.lerp(lower, upper, weights[:, None])
         nearest = stacked[:, bands:][torch.where(weights < 0.5, *rows)]  # a pitch may begin or end: none in between
-        gains = symmetric(self.gain_db, count)
+        gains = uniform(self.gain_db, count)
         curves = random_curves(count, bands, self.tilt_db) + gains[:, None]
-        stretches = band_stretching(1 + symmetric(self.vocal_tract, count), band_frequencies)
+        stretches = band_stretching(1 + uniform(self.vocal_tract, count), band_frequencies)
         for index, (log_mel, further) in enumerate(zip(log_mels.split(frames), nearest.split(frames), strict=True)):
             log_mel = log_mel @ stretches[index] if self.vocal_tract else log_mel
             further[:, level_columns] *= 10 ** (float(gains[index]) / 20)
             yield log_mel + curves[index], further
-
-    def _transmitted(
-        self,
-        log_mel: torch.Tensor,
-        further: torch.Tensor,
-        others: Sequence[torch.Tensor],
-        band_frequencies: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both as a room, noise and a telephone leave them, each with its probability."""
-        bands = len(band_frequencies)
-        if chance(self.reverberation_probability):
-            log_mel = add_reverberation(log_mel, decay_frames=between(5, 50))
-        noises = (
-            (self.noise_probability, lambda frames: steady(frames, bands)),
-            (self.babble_probability if others else 0.0, lambda frames: babble(frames, others)),
-            (self.music_probability, lambda frames: music(frames, band_frequencies)),
-        )
-        for probability, make_noise in noises:
-            if chance(probability):
-                log_mel, further = self._in_noise(log_mel, further, make_noise)
-        if chance(self.telephone_probability):
-            log_mel = limit_band(log_mel, band_frequencies, *TELEPHONE_BAND, between(*TELEPHONE_ROLLOFF_DB))
-        return log_mel, further
-
-    def _in_noise(
-        self, log_mel: torch.Tensor, further: torch.Tensor, make_noise: Callable[[int], torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both longer by a stretch before and after, and the spectrogram with a noise of so many frames."""
-        before, after = torch.randint(self.noise_margin_frames + 1, (2,)).tolist()
-        log_mel, further = add_silence(log_mel, before, after), add_silence(further, before, after)
-        snr_db = between(self.noise_snr_db, HIGHEST_SNR_DB)
-        return add_noise(log_mel, make_noise(len(log_mel)), snr_db), further
 
     def _masked(self, log_mel: torch.Tensor, further: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Both with stretches of frames, and the spectrogram with stretches of bands, replaced by their means."""
@@ -159,22 +97,19 @@ class Augmentation:
         return log_mel, further
 
 
-# They act only with their probability or number.
-RANGES = ("noise_snr_db", "noise_margin_frames", "time_mask_frames", "frequency_mask_bands", "undisturbed_epochs")
-DISTURBANCES = {f"{name}_probability": 0.0 for name in ("noise", "babble", "music", "telephone", "reverberation")}
-HIGHEST_SNR_DB = 40.0
-TELEPHONE_BAND = (300.0, 3400.0)  # Hz
-TELEPHONE_ROLLOFF_DB = (12.0, 72.0)  # per octave, lines differ
+# They act only with their number.
+RANGES = ("time_mask_frames", "frequency_mask_bands")
 
 
-def chance(probability: float) -> bool:
-    """True with the given probability."""
-    return probability > 0 and bool(torch.rand(()) < probability)
-
-
-def symmetric(limit: float, count: int) -> torch.Tensor:
+def uniform(limit: float, count: int) -> torch.Tensor:
     """Numbers drawn evenly between -limit and limit, (count,)."""
     return limit * (2 * torch.rand(count) - 1)
+
+
+def random_curves(count: int, bands: int, deviation: float, terms: int = 4) -> torch.Tensor:
+    """Smooth random curves over the bands in dB, (count, bands), of a standard deviation: sums of a few cosines."""
+    phases = math.pi * (torch.arange(bands) + 0.5) / bands * torch.arange(1, terms + 1)[:, None]
+    return torch.randn(count, terms) @ phases.cos() * (deviation * math.sqrt(2 / terms))
 
 
 def random_rows(
@@ -196,7 +131,7 @@ def random_rows(
     removed = (crop * torch.rand(len(length)) * length).long()
     start = (torch.rand(len(length)) * (removed + 1)).long()
     kept = length - removed
-    frames = (kept / (1 + symmetric(speed, len(length)))).round().long().clamp(min=1)
+    frames = (kept / (1 + uniform(speed, len(length)))).round().long().clamp(min=1)
     clip = torch.arange(len(length)).repeat_interleave(frames)
     frame = torch.arange(len(clip)) - (frames.cumsum(0) - frames)[clip]
     positions = start[clip] + frame * ((kept - 1) / (frames - 1).clamp(min=1))[clip]
@@ -218,31 +153,6 @@ def band_stretching(factors: torch.Tensor, band_frequencies: torch.Tensor) -> to
     weights = ((sources - below) / (above - below)).clamp(0, 1)[:, None]
     matrices = torch.zeros(len(factors), bands, bands).scatter_(1, lower[:, None], 1 - weights)
     return matrices.scatter_(1, lower[:, None] + 1, weights)
-
-
-def add_silence(values: torch.Tensor, before: int, after: int) -> torch.Tensor:
-    """Extend (frames, columns) at both ends by the frame that has the least of everything."""
-    faintest = values.amin(0)
-    return torch.cat([faintest.expand(before, -1), values, faintest.expand(after, -1)])
-
-
-def add_reverberation(log_mel: torch.Tensor, decay_frames: float, direct_share: float = 0.5) -> torch.Tensor:
-    """Let power ring on: each frame keeps its own and gets the sum of an exponentially decaying tail."""
-    power = 10 ** (log_mel / 10)
-    tail_length = min(len(power), int(3 * decay_frames))
-    tail = torch.exp(-torch.arange(tail_length) / decay_frames)
-    tail = (1 - direct_share) * tail / tail.sum()
-    padded = torch.nn.functional.pad(power.T[:, None], (tail_length - 1, 0))
-    late = torch.nn.functional.conv1d(padded, tail.flip(0)[None, None])[:, 0].T
-    return 10 * torch.log10(direct_share * power + late)
-
-
-def limit_band(
-    log_mel: torch.Tensor, band_frequencies: torch.Tensor, low: float, high: float, rolloff_db: float
-) -> torch.Tensor:
-    """Weaken what lies outside a range in Hz by `rolloff_db` for every octave."""
-    octaves = (low / band_frequencies).log2().clamp(min=0) + (band_frequencies / high).log2().clamp(min=0)
-    return (log_mel - rolloff_db * octaves).clamp(min=FLOOR_DB)
 
 
 def random_stretch(size: int, longest: int) -> slice:

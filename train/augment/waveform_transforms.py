@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from audiomentations import AddColorNoise, BandPassFilter, Compose, Gain, PitchShift, Resample, TimeStretch
+from audiomentations import BandPassFilter
 from audiomentations.core.transforms_interface import BaseWaveformTransform
 from scipy.signal import fftconvolve
 
 from ser_model.audio_io import load_audio
-from train.augment.augmentation import TELEPHONE_BAND
-from train.augment.noises import HARMONICS, INSTRUMENTS, LOWEST_NOTE, OCTAVES, SLOPE_DB, TALKERS
-from train.augment.waveform_augmentation import WaveformAugmentation
 
 
-NOISE_COLOURS_DB = (-6.0, 6.0)  # per octave: brown to violet
+TELEPHONE_BAND = (300.0, 3400.0)  # Hz
 TELEPHONE_ROLLOFF_DB = 24  # per octave
-SHORTEST_DECAY_S = 0.1
+DECAY_S = (0.1, 0.8)
 DIRECT_TO_REVERBERANT_DB = (-3.0, 15.0)  # how far the speaker is from the microphone
+TALKERS = (3, 8)  # voices of a babble: too many to follow one of them
+INSTRUMENTS = (1, 4)
+LOWEST_NOTE, OCTAVES = 80.0, 3.5  # Hz, and above it
+HARMONICS = 16
+SLOPE_DB = (3.0, 12.0)  # by which harmonics fall in an octave
 NOTE_S = (0.1, 1.0)
 NOTE_DECAY_S = (0.1, 2.0)  # in which a note falls by 8.7 dB
 
@@ -33,26 +35,6 @@ CODECS = (
     (OPUS, (0.85, 0.99)),
     ({"format": "WAV", "subtype": "ULAW"}, None),
 )
-
-
-def compose(augmentation: WaveformAugmentation, sampling_rate: int, voices: Sequence[str]) -> Compose:
-    """Transforms of all changes that are switched on."""
-    pitch, stretch, speed = augmentation.pitch_semitones, augmentation.time_stretch, augmentation.speed
-    gain, snrs = augmentation.gain_db, (augmentation.noise_snr_db, augmentation.noise_highest_snr_db)
-    chain = [
-        PitchShift(-pitch, pitch, p=float(pitch > 0)),
-        TimeStretch(1 - stretch, 1 + stretch, leave_length_unchanged=False, p=float(stretch > 0)),
-        # Samples at another rate, taken for samples at the old one, are faster or slower.
-        Resample(round(sampling_rate / (1 + speed)), round(sampling_rate / (1 - speed)), p=float(speed > 0)),
-        Reverberation(augmentation.reverberation_s, p=augmentation.reverberation_probability),
-        AddColorNoise(*snrs, *NOISE_COLOURS_DB, p=augmentation.noise_probability),
-        Babble(voices, snrs, p=augmentation.babble_probability if voices else 0.0),
-        Music(snrs, p=augmentation.music_probability),
-        Gain(-gain, gain, p=float(gain > 0)),
-        telephone(augmentation.telephone_probability),
-        Codec(p=augmentation.codec_probability),
-    ]
-    return Compose([transform for transform in chain if transform.p])
 
 
 def telephone(probability: float) -> BandPassFilter:
@@ -86,7 +68,7 @@ class BackgroundNoise(BaseWaveformTransform):
 
 
 class Babble(BackgroundNoise):
-    """Several other voices at once, equally loud, each from a random place in its clip."""
+    """Several other voices at once."""
 
     def __init__(self, voices: Sequence[str], snrs_db: tuple[float, float], p: float = 0.5):
         super().__init__(snrs_db, p)
@@ -95,8 +77,12 @@ class Babble(BackgroundNoise):
     def sound(self, count: int, sample_rate: int) -> np.ndarray:
         """`count` samples of voices."""
         talkers = random.sample(self.voices, min(random.randint(*TALKERS), len(self.voices)))
-        clips = [voice(path, sample_rate) for path in talkers]
-        return sum(from_random_place(clip / max(root_mean_square(clip), 1e-6), count) for clip in clips)
+        return babble([voice(path, sample_rate) for path in talkers], count)
+
+
+def babble(clips: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """`count` samples of voices at once, equally loud, each from a random place in its clip."""
+    return sum(from_random_place(clip / max(root_mean_square(clip), 1e-6), count) for clip in clips)
 
 
 @functools.lru_cache(maxsize=256)
@@ -150,15 +136,11 @@ def root_mean_square(waveform: np.ndarray) -> float:
 class Reverberation(BaseWaveformTransform):
     """A room whose impulse response is noise that decays exponentially behind the direct sound (Polack 1988)."""
 
-    def __init__(self, longest_decay_s: float, p: float = 0.5):
-        super().__init__(p)
-        self.longest_decay_s = longest_decay_s
-
     def randomize_parameters(self, samples: np.ndarray, sample_rate: int) -> None:
         """Draw the room: the time in which it decays by 60 dB, and how much of the sound comes directly."""
         super().randomize_parameters(samples, sample_rate)
         if self.parameters["should_apply"]:
-            self.parameters["decay_s"] = random.uniform(SHORTEST_DECAY_S, self.longest_decay_s)
+            self.parameters["decay_s"] = random.uniform(*DECAY_S)
             self.parameters["direct_to_reverberant_db"] = random.uniform(*DIRECT_TO_REVERBERANT_DB)
 
     def apply(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:

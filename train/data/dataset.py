@@ -129,8 +129,7 @@ class BatchBuilder:
     def _batch(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         analyses = [self._stored(row["log_mel"]) for row in rows]
         if self.augmentation:
-            augmentation = self.augmentation if self.epoch is None else self.augmentation.in_epoch(int(self.epoch))
-            analyses = augmentation(analyses, self.band_frequencies, self.level_columns)
+            analyses = self.augmentation(analyses, self.band_frequencies, self.level_columns)
         lengths = torch.tensor([len(analysis) for analysis in analyses])
         padded = torch.nn.utils.rnn.pad_sequence(analyses, batch_first=True)
         batch = self.extractor.compose_batch(padded, lengths)

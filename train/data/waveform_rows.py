@@ -15,7 +15,7 @@ from datasets.fingerprint import Hasher
 
 from ser_model.audio_io import load_audio
 from ser_model.feature_extraction_ser import SERFeatureExtractor
-from train.augment import waveform_transforms as transforms
+from train.augment import waveform_augmentation, waveform_transforms
 from train.augment.waveform_augmentation import WaveformAugmentation
 from train.data.dataset import UtteranceRows, analysis_only
 from train.data.feature_cache import ANALYSIS_FEATURES, computed_once, fingerprint
@@ -102,7 +102,8 @@ def changed_copies(
 ) -> Dataset:
     """Analyses of one changed copy of each clip, as `feature_cache.clip_analyses` gives those of the clips."""
     changes = replace(augmentation, probability=1.0, copies=1)  # how often copies are drawn changes none of them
-    name = Hasher.hash((changes, voices, seeds, inspect.getsource(transforms)))
+    code = [inspect.getsource(module) for module in (waveform_augmentation, waveform_transforms)]
+    name = Hasher.hash((changes, voices, seeds, code))
     return computed_once(
         changed_copy,
         paths,

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ser_model.audio_io import SAMPLING_RATE
+from train.augment import waveform_transforms
 from train.augment.sounds import chords
 from train.augment.waveform_transforms import (
     MP3,
     OPUS,
     from_random_place,
     reverberant,
-    root_mean_square,
     telephone,
     transcoded,
 )
@@ -39,9 +39,8 @@ def white(count: int, _voices: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def babble(count: int, voices: Sequence[np.ndarray]) -> np.ndarray:
-    """Several of the other voices at once, equally loud, each from a random place in its clip."""
-    chosen = [voices[index] for index in np.random.permutation(len(voices))[:TALKERS]]
-    return sum(from_random_place(clip / max(root_mean_square(clip), 1e-6), count) for clip in chosen)
+    """Several of the other voices at once."""
+    return waveform_transforms.babble([voices[index] for index in np.random.permutation(len(voices))[:TALKERS]], count)
 
 
 def music(count: int, _voices: Sequence[np.ndarray]) -> np.ndarray:

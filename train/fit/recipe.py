@@ -151,8 +151,6 @@ class Recipe:
             raise RecipeError(f"{self.name}: a stream is balanced by weights; leave out logit_adjustment.")
         if self.waveform_augmentation.get("copies"):
             raise RecipeError(f"{self.name}: a stream is not stored; leave out waveform_augmentation.copies.")
-        if self.augmentation.get("undisturbed_epochs"):
-            raise RecipeError(f"{self.name}: a stream has no epochs; leave out augmentation.undisturbed_epochs.")
         if self.training.get("max_steps", 0) <= 0:
             raise RecipeError(
                 f"{self.name}: a stream has no length, so streaming needs training.max_steps: the number of batches "

@@ -16,12 +16,9 @@ from train.data.randomness import seeded
 
 DRAWS = 20
 EVERYTHING = WaveformAugmentation(
-    pitch_semitones=3.0,
     time_stretch=0.2,
-    speed=0.1,
     reverberation_probability=1.0,
     noise_probability=1.0,
-    gain_db=6.0,
     telephone_probability=1.0,
     codec_probability=1.0,
 )
@@ -123,16 +120,6 @@ def test_music_is_made_of_harmonic_notes():
     assert 0 < tonal < 0.02 * flat
 
 
-def test_pitch_shift_changes_the_pitch_and_not_the_duration():
-    clip = buzz()
-    shifts = []
-    for shifted in changed(clip, pitch_semitones=3.0):
-        assert len(shifted) == len(clip)
-        shifts.append(12 * np.log2(median_pitch(shifted) / 200.0))
-    assert -3.05 < min(shifts) < -1.5
-    assert 1.5 < max(shifts) < 3.05
-
-
 def test_time_stretch_changes_the_duration_and_not_the_pitch():
     clip = buzz()
     rates = []
@@ -141,26 +128,6 @@ def test_time_stretch_changes_the_duration_and_not_the_pitch():
         assert median_pitch(stretched) == pytest.approx(200.0, rel=0.01)
     assert 0.8 <= min(rates) < 0.9
     assert 1.1 < max(rates) <= 1.21
-
-
-def test_speed_changes_duration_and_pitch_alike():
-    clip = buzz()
-    rates = []
-    for faster in changed(clip, speed=0.1):
-        rates.append(len(clip) / len(faster))
-        assert median_pitch(faster) == pytest.approx(200.0 * rates[-1], rel=0.005)
-    assert 0.9 <= min(rates) < 0.95
-    assert 1.05 < max(rates) <= 1.101
-
-
-def test_gain_changes_the_level_alone():
-    clip = speech_like(1.0)
-    gains = []
-    for louder in changed(clip, gain_db=10.0):
-        gains.append(level_db(louder) - level_db(clip))
-        np.testing.assert_allclose(louder, clip * 10 ** (gains[-1] / 20), rtol=1e-3, atol=1e-6)
-    assert -10.01 < min(gains) < -5
-    assert 5 < max(gains) < 10.01
 
 
 def test_telephone_keeps_its_band():
@@ -179,7 +146,7 @@ def test_reverberation_decays_as_drawn():
     """The energy behind a click falls by 60 dB in the drawn time, measured between -5 and -25 dB (Schroeder 1965)."""
     click = np.zeros(2 * SAMPLING_RATE, dtype=np.float32)
     click[0] = 1.0
-    room = Reverberation(0.8, p=1.0)
+    room = Reverberation(p=1.0)
     decays = []
     for draw in range(DRAWS):
         with seeded(draw):
@@ -253,18 +220,18 @@ def test_odd_clips_are_borne(name):
 
 def test_nothing_is_on_by_default():
     assert not WaveformAugmentation().is_active
-    assert not WaveformAugmentation(probability=0.0, gain_db=6.0).is_active
-    assert not WaveformAugmentation(noise_snr_db=0.0, reverberation_s=1.0).is_active
-    assert WaveformAugmentation(gain_db=6.0).is_active
+    assert not WaveformAugmentation(probability=0.0, time_stretch=0.1).is_active
+    assert not WaveformAugmentation(noise_snr_db=0.0, copies=3).is_active
+    assert WaveformAugmentation(time_stretch=0.1).is_active
 
 
 @pytest.mark.parametrize(
     "strengths",
     [
         {"noise_probability": 1.5},
-        {"speed": -0.1},
+        {"copies": -1},
         {"time_stretch": 1.0},
-        {"reverberation_s": 0.0},
+        {"noise_snr_db": 50.0},
     ],
 )
 def test_impossible_strengths_are_named(strengths):

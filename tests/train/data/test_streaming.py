@@ -233,7 +233,7 @@ def test_what_is_no_recording_is_left_out_with_a_warning(root, tmp_path, caplog)
 
 
 def test_augmentation_changes_training_only_and_every_pass_anew(root):
-    stream = stream_of(root, "waveform_augmentation.probability=1.0", "waveform_augmentation.speed=0.1")
+    stream = stream_of(root, "waveform_augmentation.probability=1.0", "waveform_augmentation.time_stretch=0.1")
     first, second = passes(stream, 2, 80)
     plain = {content(row) for row in stream.unchanged()}
     assert len(plain) == 80
@@ -262,7 +262,6 @@ def test_held_out_clips_are_limited_and_kept(root, monkeypatch, cache):
         ),
         (["shares={shards: 0.5}"], "shares of a corpus cannot be taken while streaming"),
         (["waveform_augmentation.copies=2"], "a stream is not stored; leave out waveform_augmentation.copies"),
-        (["augmentation.undisturbed_epochs=3"], "a stream has no epochs; leave out augmentation.undisturbed_epochs"),
         (["logit_adjustment=1", "mask_labels=true"], "a stream is balanced by weights; leave out logit_adjustment"),
         (["network.voice_directions=3"], "do not tell speakers apart; leave out network.voice_directions"),
     ],
