@@ -57,7 +57,7 @@ def load_recognizer() -> EmotionRecognizer:
     try:
         recognizer = EmotionRecognizer.from_pretrained(MODEL)
         recognizer.predict(np.zeros(SAMPLING_RATE), sampling_rate=SAMPLING_RATE)
-        recognizer.backend.probabilities([np.zeros(SAMPLING_RATE, np.float32)])  # silence does not reach the network
+        recognizer.backend.run([np.zeros(SAMPLING_RATE, np.float32)])  # silence does not reach the network
     except Exception:
         logger.exception("The model could not be loaded")
         raise
@@ -152,7 +152,10 @@ def predict(audio: str) -> PredictionDict:
 
     Returns:
         `label`, the likeliest emotion or "no speech"; `scores`, the probability of each emotion; `confidence`, the
-        highest of them; `duration` in seconds; `speech`, whether a voice was heard; `segments`, the same over time.
+        highest of them; `sure`, whether it is high enough to be relied on; `candidates`, the emotions that it may be
+        otherwise; `arousal`, from 0, calm, to 1, lively; `familiarity`, from 0 to 1, how much the recording resembles
+        what the model learned from; `duration` in seconds; `speech`, whether a voice was heard; `segments`, the same
+        over time.
     """
     return answer_program(audio).to_dict()
 
@@ -164,8 +167,8 @@ def timeline(audio: str) -> TimelineDict:
         audio: A recording in wav, flac, ogg or mp3, up to an hour and 200 MB.
 
     Returns:
-        `label`, `confidence`, `duration` in seconds and `speech` of the whole recording; `shares`, the share of the
-        speaking time of each emotion; `segments`, passages of one emotion with their `start` and `end` in seconds.
+        Of the whole recording what predict gives, without the scores; `shares`, the share of the speaking time of each
+        emotion; `segments`, passages of one emotion with their `start` and `end` in seconds.
     """
     return timeline_dict(answer_program(audio))
 

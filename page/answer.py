@@ -11,8 +11,6 @@ from ser_model.prediction import Prediction, Segment
 from ser_model.timeline import SCORE_DIGITS, audacity_labels, emotion_shares, stretches, timeline_csv, timeline_json
 
 
-UNSURE_BELOW = 0.5  # probability of the strongest emotion
-UNSURE_MARGIN = 0.15  # by which the strongest exceeds the second
 SHORT_SECONDS = 1.0
 QUIET_LEVEL = 0.01  # peak of a recording, full scale is 1: -40 dB
 CLIPPED_LEVEL = 0.985
@@ -38,34 +36,40 @@ class Moment(TypedDict):
     scores: dict[str, float]
 
 
-class SegmentDict(Moment):
+class AnswerDict(TypedDict):
+    """What a recording and each of its segments have in common, as `Emotions.to_dict` gives it to programs."""
+
     label: str
+    confidence: float
+    speech: bool
+    sure: bool
+    candidates: list[str]
+    arousal: float | None
+    familiarity: float | None
 
 
-class PredictionDict(TypedDict):
+class SegmentDict(AnswerDict):
+    """A segment, or a stretch of a timeline; times in seconds."""
+
+    scores: dict[str, float]
+    start: float
+    end: float
+
+
+class PredictionDict(AnswerDict):
     """A prediction as `Prediction.to_dict` gives it to programs."""
 
-    label: str
     scores: dict[str, float]
-    confidence: float
     duration: float
-    speech: bool
     segments: list[SegmentDict]
 
 
-class StretchDict(SegmentDict):
-    confidence: float
-
-
-class TimelineDict(TypedDict):
+class TimelineDict(AnswerDict):
     """A long recording as `timeline_dict` gives it to programs."""
 
-    label: str
-    confidence: float
     duration: float
-    speech: bool
     shares: dict[str, float]
-    segments: list[StretchDict]
+    segments: list[SegmentDict]
 
 
 class Answer(TypedDict):
@@ -75,6 +79,10 @@ class Answer(TypedDict):
     progress: float  # 0 to 1; 0 while it is not known
     ranking: list[RankedEmotion]  # strongest first; empty while there is no answer
     unsure: bool
+    candidates: list[str]  # the emotions that it may be, the likeliest first
+    arousal: float | None  # 0 (calm) to 1 (lively)
+    familiarity: float | None  # 0 to 1: how much it resembles the training speech
+    familiar: bool  # False where that is little
     adapted: bool  # corrected for the visitor's own voice
     duration: float  # seconds
     advice: list[str]
@@ -95,6 +103,10 @@ def blank(state: State, message: str = "", progress: float = 0.0) -> Answer:
         state=state,
         ranking=[],
         unsure=False,
+        candidates=[],
+        arousal=None,
+        familiarity=None,
+        familiar=True,
         adapted=False,
         duration=0.0,
         advice=[],
@@ -118,11 +130,14 @@ def describe(prediction: Prediction, waveform: np.ndarray, name: str, adapted: b
         name: of the recording.
         adapted: whether the prediction is corrected for the visitor's own voice.
     """
-    probabilities = [score for _, score in prediction.ranked()]
     return Answer(
         state="answer" if prediction.speech else "no_speech",
         ranking=ranking(prediction.ranked()),
-        unsure=is_unsure(probabilities),
+        unsure=prediction.speech and not prediction.sure,
+        candidates=list(prediction.candidates),
+        arousal=prediction.arousal,
+        familiarity=prediction.familiarity,
+        familiar=prediction.familiar,
         adapted=adapted,
         duration=prediction.duration,
         advice=advice_on(waveform, prediction.duration),
@@ -170,13 +185,6 @@ def line(stretch: Segment) -> tuple[float, float, str, float]:
     """Start and end in seconds, emotion ("" without speech) and its probability."""
     emotion = stretch.label if stretch.speech else ""
     return (stretch.start, stretch.end, emotion, round(stretch.confidence, SCORE_DIGITS))
-
-
-def is_unsure(probabilities: list[float]) -> bool:
-    """Whether the first of descending probabilities is too weak, or too close to the second, to be named alone."""
-    if len(probabilities) < 2:
-        return False
-    return probabilities[0] < UNSURE_BELOW or probabilities[0] - probabilities[1] < UNSURE_MARGIN
 
 
 def advice_on(waveform: np.ndarray, duration: float) -> list[str]:

@@ -38,6 +38,11 @@ class Now(TypedDict):
     end: float
     speech: bool
     scores: dict[str, float]
+    sure: bool
+    candidates: list[str]  # the emotions that it may be, the one that is shown first
+    arousal: float | None  # 0 (calm) to 1 (lively)
+    familiarity: float | None  # 0 to 1: how much it resembles the training speech
+    familiar: bool  # False where that is little
     adapted: bool  # corrected for the visitor's own voice
 
 
@@ -102,10 +107,29 @@ def moment(segment: Segment, number: int, adapted: bool) -> Now:
         end=segment.end,
         speech=segment.speech,
         scores=segment.scores,
+        sure=segment.sure,
+        candidates=list(segment.candidates),
+        arousal=segment.arousal,
+        familiarity=segment.familiarity,
+        familiar=segment.familiar,
         adapted=adapted,
     )
 
 
 def without_emotions(state: State, number: int) -> Now:
     """What is drawn where there is nothing to hear."""
-    return Now(number=number, state=state, label="", start=0.0, end=0.0, speech=False, scores={}, adapted=False)
+    return Now(
+        number=number,
+        state=state,
+        label="",
+        start=0.0,
+        end=0.0,
+        speech=False,
+        scores={},
+        sure=False,
+        candidates=[],
+        arousal=None,
+        familiarity=None,
+        familiar=True,
+        adapted=False,
+    )

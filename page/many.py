@@ -5,12 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypedDict
 
-from page.answer import PredictionDict, is_unsure
+from page.answer import PredictionDict
 from page.recordings import SHOWN, FilesOrAddresses, fetch
 from ser_model.audio_io import AudioError
 from ser_model.prediction import Prediction
 from ser_model.recognizer import EmotionRecognizer
-from ser_model.timeline import SCORE_DIGITS, TIME_DIGITS, as_csv
+from ser_model.timeline import TIME_DIGITS, as_csv, emotion_cells, emotion_columns
 
 
 MAX_FILES = 20
@@ -32,6 +32,7 @@ class Row(TypedDict):
     label: str
     speech: bool
     unsure: bool
+    candidates: list[str]  # the emotions that it may be, the likeliest first
     probability: float
     duration: float  # seconds
 
@@ -113,26 +114,34 @@ def as_row(path: str, result: Prediction | AudioError) -> Row:
     if isinstance(result, AudioError):
         problem = name_only(result, path)
         return Row(
-            name=Path(path).name, problem=problem, label="", speech=False, unsure=False, probability=0.0, duration=0.0
+            name=Path(path).name,
+            problem=problem,
+            label="",
+            speech=False,
+            unsure=False,
+            candidates=[],
+            probability=0.0,
+            duration=0.0,
         )
     return Row(
         name=Path(path).name,
         problem="",
         label=result.label,
         speech=result.speech,
-        unsure=is_unsure([score for _, score in result.ranked()]),
+        unsure=result.speech and not result.sure,
+        candidates=list(result.candidates),
         probability=result.confidence,
         duration=result.duration,
     )
 
 
 def table_csv(labels: Sequence[str], done: Sequence[Result]) -> str:
-    """A line for each file: name, length, emotion, its probability, those of all emotions, and the problem if any."""
+    """A line for each file: name, length, what `emotion_columns` names, and the problem if any."""
+    columns = emotion_columns(labels)
     rows = []
     for path, result in done:
         if isinstance(result, AudioError):
-            rows.append([Path(path).name, "", "", "", *[""] * len(labels), name_only(result, path)])
+            rows.append([Path(path).name, "", *[""] * len(columns), name_only(result, path)])
         else:
-            scores = [round(score, SCORE_DIGITS) for score in (result.confidence, *result.scores.values())]
-            rows.append([Path(path).name, round(result.duration, TIME_DIGITS), result.label, *scores, ""])
-    return as_csv(["file", "seconds", "emotion", "probability", *labels, "problem"], rows)
+            rows.append([Path(path).name, round(result.duration, TIME_DIGITS), *emotion_cells(result), ""])
+    return as_csv(["file", "seconds", *columns, "problem"], rows)

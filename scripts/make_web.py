@@ -17,6 +17,7 @@ from page.palette import ACCENT, NEUTRAL, ink_on
 from page.sources import source, template
 from page.texts import ENGLISH
 from ser_model import audio_io, recognizer, speech_activity
+from ser_model.answer_rule import AROUSAL, FAMILIAR_FROM
 from ser_model.colours import EMOTION_COLOURS
 from ser_model.onnx_backend import MODEL_FILE, OnnxBackend
 from ser_model.onnx_export import export_onnx
@@ -62,7 +63,7 @@ def make_web(output: Path, model: Path) -> None:
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / "index.html").write_text(template(WEB / "index.html"), encoding="utf-8")
-    (output / "page.js").write_text(script(OnnxBackend(model).labels), encoding="utf-8")
+    (output / "page.js").write_text(script(OnnxBackend(model)), encoding="utf-8")
     (output / "style.css").write_text(stylesheet(), encoding="utf-8")
     (output / "README.md").write_text(SPACE_CARD, encoding="utf-8")
     shutil.copy(WEB / "web.js", output)
@@ -70,18 +71,22 @@ def make_web(output: Path, model: Path) -> None:
     unpack_runtime(output)
 
 
-def script(labels: tuple[str, ...]) -> str:
+def script(backend: OnnxBackend) -> str:
     """The texts, the settings that the page shares with Python, and the functions that it shares with page/."""
     texts = {"en": ENGLISH | json.loads((WEB / "texts.json").read_text(encoding="utf-8"))}
-    constants = {"allTexts": texts, "settings": settings(labels)}
+    constants = {"allTexts": texts, "settings": settings(backend)}
     lines = [f"const {name} = {json.dumps(value, ensure_ascii=False)};" for name, value in constants.items()]
     return "\n".join([*lines, source(*SHARED_SCRIPTS)])
 
 
-def settings(labels: tuple[str, ...]) -> dict[str, float | tuple[str, ...]]:
+def settings(backend: OnnxBackend) -> dict[str, float | tuple[str, ...]]:
     """What web.js must know; levels are amplitudes, full scale is 1."""
     return {
-        "labels": labels,
+        "labels": backend.labels,
+        "answer_threshold": backend.rule.answer_threshold,
+        "candidate_mass": backend.rule.candidate_mass,
+        "arousal": [AROUSAL.get(label) for label in backend.labels],
+        "familiar_from": FAMILIAR_FROM,
         "sampling_rate": audio_io.SAMPLING_RATE,
         "microphone_seconds": MICROPHONE_SECONDS,
         "whole_seconds": recognizer.WHOLE_SECONDS,
@@ -91,8 +96,6 @@ def settings(labels: tuple[str, ...]) -> dict[str, float | tuple[str, ...]]:
         "min_speech": speech_activity.MIN_SPEECH,
         "faintest_peak": speech_activity.FAINTEST_PEAK,
         "quiet_share": 10 ** (-speech_activity.QUIET_DB / 20),
-        "unsure_below": answer.UNSURE_BELOW,
-        "unsure_margin": answer.UNSURE_MARGIN,
         "short_seconds": answer.SHORT_SECONDS,
         "quiet_level": answer.QUIET_LEVEL,
     }

@@ -37,7 +37,8 @@ examples:
   python -m ser_model a.wav --backend onnx --model model.onnx      answer from that file, without PyTorch
 
 wav, flac, ogg, opus, mp3 and aiff are read as they are, everything else where ffmpeg is installed; up to an hour.
-A recording without speech is answered by "no speech". The label is what a voice expresses, not what a person feels.
+A recording without speech is answered by "no speech". Where the model is unsure, the line ends with the emotions that
+it may be. The label is what a voice expresses, not what a person feels.
 
 exit code: 0 if all were answered, 1 if a recording could not be used (the others are answered), 2 for a wrong
 command or model.
@@ -182,14 +183,23 @@ def header(name_columns: int) -> str:
 
 
 def row(clip: str, prediction: "Prediction", top_k: int, name_columns: int) -> str:
-    """A line of the table: file, duration, emotion, confidence, and the next emotions."""
+    """A line of the table: file, duration, emotion, confidence, the next emotions, and what is to be remarked."""
     name = padded(shortened(printable(clip), name_columns), name_columns)
     start = f"{name}  {clock(prediction.duration):>8}  {prediction.label:{EMOTION_COLUMNS}}"
     if not prediction.speech:
         return start
     bar = progress_bar(prediction.confidence) + " " if shows_bars() else ""
     others = ", ".join(f"{label} {percent(score)}" for label, score in prediction.ranked(top_k)[1:])
-    return f"{start}  {bar}{percent(prediction.confidence):>10}  {others}".rstrip()
+    remark = "".join(f" ({remark})" for remark in remarks(prediction))
+    return f"{start}  {bar}{percent(prediction.confidence):>10}  {others}{remark}".rstrip()
+
+
+def remarks(prediction: "Prediction") -> list[str]:
+    """Why not to rely on the label: "unsure between sad and neutral", "unlike the training speech"."""
+    *others, last = prediction.candidates
+    unsure = f"unsure between {', '.join(others)} and {last}" if others else "unsure"
+    sentences = {unsure: prediction.sure, "unlike the training speech": prediction.familiar}
+    return [sentence for sentence, fine in sentences.items() if not fine]
 
 
 def percent(share: float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .backend import Backend
+from .backend import Backend, BackendOutput
 
 
 # Chosen by cross-validation, for what ten clips bring and for what clips of one emotion must not cost.
@@ -18,7 +18,7 @@ LARGEST_CORRECTION = 1.5  # of a logarithm: clips that all express one emotion a
 LEAST_PROBABILITY = 1e-4  # what is taken for any less, so that no single clip outweighs the others
 
 
-class AdaptedBackend:
+class AdaptedBackend(Backend):
     """
     A backend whose probabilities are corrected for one voice.
 
@@ -30,11 +30,13 @@ class AdaptedBackend:
     def __init__(self, backend: Backend, correction: np.ndarray):
         self.backend = backend
         self.labels = backend.labels
+        self.rule = backend.rule
         self.correction = correction
 
-    def probabilities(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Corrected probabilities, float32 (batch, labels), of mono waveforms (samples,) at 16 kHz."""
-        return corrected(self.backend.probabilities(waveforms), self.correction)
+    def run(self, waveforms: Sequence[np.ndarray]) -> BackendOutput:
+        """As of [`Backend`], with corrected probabilities."""
+        output = self.backend.run(waveforms)
+        return output._replace(probabilities=corrected(output.probabilities, self.correction))
 
 
 def voice_correction(probabilities: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import field
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .answer_rule import ANSWER_THRESHOLD, CANDIDATE_MASS
 from .functionals import track_count
 
 
@@ -74,6 +75,10 @@ class SERConfig(PreTrainedConfig):
             Dropout in front of the functionals' linear layer, and behind their dense one.
         temperature (`float`, defaults to 1.0):
             Divides the logits, so that probabilities are calibrated (Guo et al. 2017). Fitted on validation speakers.
+        answer_threshold (`float`, defaults to 0.5):
+            An answer is sure when its probability is at least this; see [`AnswerRule`].
+        candidate_mass (`float`, defaults to 0.8):
+            Emotions are candidates, the most probable first, until their probabilities sum up to this.
     """
 
     model_type = "ser"
@@ -101,6 +106,8 @@ class SERConfig(PreTrainedConfig):
     functional_dense_size: int = 128
     functional_dropout: float | int = 0.5
     temperature: float | int = 1.0
+    answer_threshold: float | int = ANSWER_THRESHOLD
+    candidate_mass: float | int = CANDIDATE_MASS
 
     def validate_convolutions(self) -> None:
         sizes = {len(self.conv_channels), len(self.conv_kernel_sizes), len(self.conv_strides)}
@@ -143,6 +150,11 @@ class SERConfig(PreTrainedConfig):
     def validate_temperature(self) -> None:
         if self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}.")
+
+    def validate_answer_rule(self) -> None:
+        for name in ("answer_threshold", "candidate_mass"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a probability, from 0 to 1; got {getattr(self, name)}.")
 
 
 __all__ = ["SERConfig"]

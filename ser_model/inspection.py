@@ -41,7 +41,7 @@ def inspect(backend: TorchBackend, waveform: np.ndarray) -> Inspection:
     )
     features = shown(waveform, return_tensors="np")["input_features"][0]
     inputs = extractor(waveform, return_tensors="pt")
-    _, encoded = backend.network(inputs["input_features"], inputs["attention_mask"])
+    encoded = backend.network(inputs["input_features"], inputs["attention_mask"]).encoded
     attention = None if encoded.attentions is None else encoded.attentions[0].mean(0).numpy()
     start, end = 0, len(waveform)
     if extractor.trim_db is not None:

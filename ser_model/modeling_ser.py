@@ -38,11 +38,13 @@ class SERClassifierOutput(SequenceClassifierOutput):
         loss: of `labels`.
         logits: (batch, labels), divided by the temperature.
         hidden_states, attentions: as in [`SERModelOutput`].
+        familiarity: how much each utterance resembles the training speech, 0 to 1, (batch,), where it is measured.
         part_logits: of the LSTM and of the layers that read functionals, (parts, batch, labels), while training; each
             part is to learn by itself.
     """
 
     part_logits: torch.FloatTensor | None = None
+    familiarity: torch.FloatTensor | None = None
 
 
 class SERPreTrainedModel(PreTrainedModel):

@@ -242,6 +242,19 @@ class SERClassifier(nn.Module):
         return torch.stack(parts) / self.temperature
 
 
+class SERNetworkOutput(NamedTuple):
+    """What the network gives.
+
+    logits: (batch, labels), divided by the temperature.
+    encoded: what the encoder made of the features.
+    familiarity: how much each utterance resembles the training speech, 0 to 1, (batch,), where it is measured.
+    """
+
+    logits: torch.Tensor
+    encoded: EncoderOutput
+    familiarity: torch.Tensor | None = None
+
+
 class SERNetwork(nn.Module):
     """Encoder and classifier, for inference without transformers' modelling code."""
 
@@ -250,9 +263,7 @@ class SERNetwork(nn.Module):
         self.encoder = SEREncoder(config)
         self.classifier = SERClassifier(config, self.encoder)
 
-    def forward(
-        self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, EncoderOutput]:
-        """Logits (batch, labels), and what the encoder made of the features."""
+    def forward(self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> SERNetworkOutput:
+        """Classify features (batch, frames, feature_size); `attention_mask` (batch, frames) is 1 at valid frames."""
         encoded = self.encoder(input_features, attention_mask)
-        return self.classifier(encoded.pooled), encoded
+        return SERNetworkOutput(self.classifier(encoded.pooled), encoded)

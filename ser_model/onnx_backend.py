@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .answer_rule import ANSWER_THRESHOLD, CANDIDATE_MASS, AnswerRule
 from .audio_io import SAMPLING_RATE
+from .backend import Backend, BackendOutput
 
 
 try:
@@ -21,21 +23,19 @@ except ImportError as error:
 MODEL_FILE = "model.onnx"  # in a folder, or on the Hub
 FILES = (MODEL_FILE,)
 INPUTS = ["waveforms", "lengths"]
-OUTPUT = "probabilities"
+OUTPUTS = ["probabilities", "familiarity"]  # the second only where the checkpoint measures it
 LABELS_KEY, RATE_KEY = "labels", "sampling_rate"  # of the file's metadata
+THRESHOLD_KEY, MASS_KEY = "answer_threshold", "candidate_mass"
 ERRORS_ONLY = 3  # onnxruntime's log level
 
 
-class OnnxBackend:
+class OnnxBackend(Backend):
     """
-    From waveforms to the probabilities of the labels.
+    From waveforms to the probabilities of the labels, and the familiarity.
 
     Args:
         path: the file, or a folder that holds it as model.onnx.
         num_threads: threads of onnxruntime; by default its own choice.
-
-    Attributes:
-        labels: names of the emotions, in the order of the probabilities.
 
     Raises:
         OSError: no such file, or one that is damaged or no exported checkpoint.
@@ -50,14 +50,17 @@ class OnnxBackend:
         if metadata[RATE_KEY] != str(SAMPLING_RATE):
             raise OSError(f"'{path}' works at {metadata[RATE_KEY]} Hz; {SAMPLING_RATE} Hz are needed.")
         self.labels = tuple(json.loads(metadata[LABELS_KEY]))
+        self.rule = AnswerRule(
+            float(metadata.get(THRESHOLD_KEY, ANSWER_THRESHOLD)), float(metadata.get(MASS_KEY, CANDIDATE_MASS))
+        )
 
-    def probabilities(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Calibrated probabilities, float32 (batch, labels), of mono waveforms (samples,) at 16 kHz."""
+    def run(self, waveforms: Sequence[np.ndarray]) -> BackendOutput:
+        """What the network makes of mono waveforms (samples,) at 16 kHz."""
         lengths = np.array([len(checked(waveform)) for waveform in waveforms], np.int32)
         padded = np.zeros((len(waveforms), lengths.max()), np.float32)
         for row, waveform in zip(padded, waveforms, strict=True):
             row[: len(waveform)] = waveform
-        return self.session.run([OUTPUT], dict(zip(INPUTS, (padded, lengths), strict=True)))[0]
+        return BackendOutput(*self.session.run(None, dict(zip(INPUTS, (padded, lengths), strict=True))))
 
 
 def model_file(path: Path) -> Path:

@@ -25,7 +25,7 @@ from .acoustics import FLOOR_DB, hann_window, length_mask, mel_filters, power_to
 from .feature_extraction_ser import SERFeatureExtractor
 from .frame_features import Sound, f0
 from .network_ser import MaskedLSTM, SERNetwork
-from .onnx_backend import INPUTS, LABELS_KEY, OUTPUT, RATE_KEY
+from .onnx_backend import INPUTS, LABELS_KEY, MASS_KEY, OUTPUTS, RATE_KEY, THRESHOLD_KEY
 from .torch_backend import TorchBackend
 
 
@@ -43,6 +43,8 @@ def not_exported(extractor: SERFeatureExtractor) -> list[str]:
 class WaveformNetwork(nn.Module):
     """A checkpoint as one graph: waveforms (batch, samples) and lengths (batch,) > probabilities (batch, labels).
 
+    Where the network measures the familiarity (batch,), it is a second output.
+
     Raises:
         ValueError: the checkpoint has features that cannot be exported.
     """
@@ -57,7 +59,7 @@ class WaveformNetwork(nn.Module):
         self.extractor = extractor
         self.network = network
 
-    def forward(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, ...]:
         extractor = self.extractor
         lengths = lengths.long()
         waveforms = waveforms.masked_fill(~length_mask(lengths, waveforms.shape[1]), 0.0)
@@ -72,8 +74,9 @@ class WaveformNetwork(nn.Module):
             sound = Sound(waveforms, power, extractor.sampling_rate, extractor.n_fft, extractor.hop_length)
             analysis = torch.cat([analysis, f0(sound, matrix_lag_products)], -1)
         inputs = extractor.compose_batch(analysis, 1 + lengths // extractor.hop_length)
-        logits, _ = self.network(inputs["input_features"], inputs["attention_mask"])
-        return logits.softmax(-1)
+        output = self.network(inputs["input_features"], inputs["attention_mask"])
+        probabilities = output.logits.softmax(-1)
+        return (probabilities,) if output.familiarity is None else (probabilities, output.familiarity)
 
 
 class ExportedLSTM(nn.Module):
@@ -184,8 +187,9 @@ def export_onnx(folder: Path, output: str | os.PathLike, *, int8: bool = False) 
     Write a checkpoint as an ONNX file.
 
     The graph takes `waveforms`, float32 (batch, samples) at 16 kHz, padded at the end, and `lengths`, int32 (batch,),
-    in samples, none above that of the batch. It gives `probabilities`, float32 (batch, labels), calibrated. NaN and
-    infinite samples are the caller's to refuse. Labels and sampling rate are in the file's metadata.
+    in samples, none above that of the batch. It gives `probabilities`, float32 (batch, labels), calibrated, and
+    where the checkpoint measures it `familiarity`, float32 (batch,), 0 to 1. NaN and infinite samples are the caller's
+    to refuse. Labels, sampling rate and the thresholds of an answer are in the file's metadata.
 
     Args:
         folder: of a checkpoint.
@@ -202,10 +206,19 @@ def export_onnx(folder: Path, output: str | os.PathLike, *, int8: bool = False) 
     remove_traces(model)
     if int8:
         quantise_weights(model)
-    metadata = {LABELS_KEY: json.dumps(backend.labels), RATE_KEY: str(backend.extractor.sampling_rate)}
-    helper.set_model_props(model, metadata)
+    helper.set_model_props(model, metadata(backend))
     onnx.checker.check_model(model, full_check=True)
     Path(output).write_bytes(model.SerializeToString())
+
+
+def metadata(backend: TorchBackend) -> dict[str, str]:
+    """What a file tells beside its graph."""
+    return {
+        LABELS_KEY: json.dumps(backend.labels),
+        RATE_KEY: str(backend.extractor.sampling_rate),
+        THRESHOLD_KEY: str(backend.rule.answer_threshold),
+        MASS_KEY: str(backend.rule.candidate_mass),
+    }
 
 
 @contextlib.contextmanager
@@ -227,7 +240,7 @@ def to_onnx(network: WaveformNetwork) -> onnx.ModelProto:
     """The graph with free batch size and number of samples."""
     # An example with two items, because a batch of one would be built in; two seconds, so that no length is special.
     example = (torch.zeros(2, 32000), torch.tensor([32000, 16000], dtype=torch.int32))
-    network(*example)  # fills the caches of constants, which must not meet the exporter's placeholders first
+    outputs = network(*example)  # fills caches, which must not meet the exporter's placeholders first
     encoder = network.network.encoder
     encoder.lstm_layers = nn.ModuleList(ExportedLSTM(layer) for layer in encoder.lstm_layers)
     with warnings.catch_warnings(), errors_only("torch.onnx", "onnx_ir"):
@@ -236,7 +249,7 @@ def to_onnx(network: WaveformNetwork) -> onnx.ModelProto:
             network,
             example,
             input_names=INPUTS,
-            output_names=[OUTPUT],
+            output_names=OUTPUTS[: len(outputs)],
             dynamic_shapes={"waveforms": {0: "batch", 1: "samples"}, "lengths": {0: "batch"}},
             opset_version=OPSET,
             optimize=False,  # see below

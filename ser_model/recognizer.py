@@ -8,13 +8,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from .adaptation import AdaptedBackend, voice_correction
 from .audio_io import SAMPLING_RATE, AudioError, AudioInput, load_audio
-from .backend import Backend
+from .backend import Backend, BackendOutput, joined_outputs
 from .prediction import NO_SPEECH, Prediction, Segment
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_by_block, speech_seconds
 from .stream import EmotionStream
@@ -114,8 +114,9 @@ class EmotionRecognizer:
         waveform = load_audio(audio, sampling_rate=sampling_rate)
         if not is_short(waveform):
             return self._answer_long(waveform, progress or ignore_progress)
-        row = self.backend.probabilities([waveform])[0] if has_speech(waveform) else None
-        return self._one_segment(waveform, row)
+        if not has_speech(waveform):
+            return self._one_segment(waveform, None, None)
+        return self._one_segment(waveform, self.backend.run([waveform]), 0)
 
     def predict_batch(
         self, recordings: Sequence[AudioInput], *, sampling_rate: int | None = None, batch_size: int = BATCH_SIZE
@@ -144,7 +145,7 @@ class EmotionRecognizer:
             elif has_speech(waveform):
                 queue[index] = waveform
             else:
-                predictions[index] = self._one_segment(waveform, None)
+                predictions[index] = self._one_segment(waveform, None, None)
             if len(queue) == batch_size * QUEUED_BATCHES or index == len(recordings) - 1:
                 self._answer_queue(queue, batch_size, predictions)
                 queue.clear()
@@ -185,31 +186,45 @@ class EmotionRecognizer:
         order = sorted(queue, key=lambda index: len(queue[index]))
         for start in range(0, len(order), batch_size):
             indices = order[start : start + batch_size]
-            rows = self.backend.probabilities([queue[index] for index in indices])
-            for index, row in zip(indices, rows, strict=True):
-                predictions[index] = self._one_segment(queue[index], row)
+            output = self.backend.run([queue[index] for index in indices])
+            for row, index in enumerate(indices):
+                predictions[index] = self._one_segment(queue[index], output, row)
 
-    def _one_segment(self, waveform: np.ndarray, probabilities: np.ndarray | None) -> Prediction:
-        """Prediction of a short recording; `probabilities` (labels,) or None without speech."""
+    def _one_segment(self, waveform: np.ndarray, output: BackendOutput | None, row: int | None) -> Prediction:
+        """Prediction of a short recording, which is a row of `output`; None without speech."""
         duration = seconds(waveform)
-        segment = Segment.from_probabilities(self.labels, probabilities, start=0.0, end=duration)
-        return Prediction(segment.label, segment.scores, segment.speech, duration, (segment,))
+        answer = self._answer(output, row)
+        segment = Segment.from_probabilities(**answer, start=0.0, end=duration)
+        return Prediction.from_probabilities(**answer, duration=duration, segments=(segment,))
+
+    def _answer(self, output: BackendOutput | None, row: int | None) -> dict[str, Any]:
+        """What `from_probabilities` needs of a row of the backend's output; None without speech."""
+        if row is None:
+            return {"labels": self.labels, "probabilities": None, "rule": self.backend.rule}
+        return {
+            "labels": self.labels,
+            "probabilities": output.probabilities[row],
+            "familiarity": output.familiarity_of(row),
+            "rule": self.backend.rule,
+        }
 
     def _answer_long(self, waveform: np.ndarray, progress: Progress = ignore_progress) -> Prediction:
         """One answer a second, each from the window around it; the whole is the mean of those with speech."""
         bounds = segment_bounds(seconds(waveform))
         spoken = spoken_segments(waveform, bounds, progress)
-        rows: dict[int, np.ndarray] = {}
+        outputs, heard = [], []
         while indices := list(itertools.islice(spoken, BATCH_SIZE)):
-            windows = [window_around(waveform, *bounds[index]) for index in indices]
-            rows |= zip(indices, self.backend.probabilities(windows), strict=True)
+            outputs.append(self.backend.run([window_around(waveform, *bounds[index]) for index in indices]))
+            heard += indices
         progress(1.0)
-        mean = np.mean(list(rows.values()), axis=0) if rows else None
-        segments = (
-            Segment.from_probabilities(self.labels, rows.get(index), start=start, end=end)
+        output = joined_outputs(outputs) if outputs else None
+        rows = {index: row for row, index in enumerate(heard)}
+        segments = tuple(
+            Segment.from_probabilities(**self._answer(output, rows.get(index)), start=start, end=end)
             for index, (start, end) in enumerate(bounds)
         )
-        return Prediction.from_probabilities(self.labels, mean, duration=seconds(waveform), segments=tuple(segments))
+        whole = self._answer(output.mean(), 0) if output else self._answer(None, None)
+        return Prediction.from_probabilities(**whole, duration=seconds(waveform), segments=segments)
 
 
 def checkpoint_path(

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 
 from .audio_io import SAMPLING_RATE, as_array, as_float, checked_rate, checked_samples, to_mono
-from .backend import Backend
+from .backend import Backend, BackendOutput
 from .prediction import Segment
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, speech_probabilities, speech_seconds
 
@@ -49,7 +49,7 @@ class EmotionStream:
         self.seconds = 0.0
         self.window = np.zeros(0, np.float32)
         self.resampler = soxr.ResampleStream(self.rate, SAMPLING_RATE, 1, "float32", "HQ")
-        self.scores: np.ndarray | None = None  # smoothed; None while nobody speaks
+        self.smoothed: BackendOutput | None = None  # of one waveform; None while nobody speaks
         self.label: str | None = None
 
     def push(self, samples: np.ndarray) -> Segment:
@@ -61,8 +61,8 @@ class EmotionStream:
                 to 32 bits.
 
         Returns:
-            The emotions now, with the time of the chunk since the beginning. Probabilities are smoothed, and the label
-            changes only when another emotion is clearly ahead.
+            The emotions now, with the time of the chunk since the beginning. Probabilities and familiarity are
+            smoothed, and the label changes only when another emotion is clearly ahead.
 
         Raises:
             AudioError: an array of a wrong type or shape, NaN or infinite samples. The stream can go on after it.
@@ -71,11 +71,19 @@ class EmotionStream:
         start, self.seconds = self.seconds, self.seconds + len(chunk) / self.rate
         self.window = np.concatenate([self.window, self.resampler.resample_chunk(chunk)])[-WINDOW_SAMPLES:]
         if not self._speaks():
-            self.scores = self.label = None
-            return Segment.from_probabilities(self.backend.labels, None, start=start, end=self.seconds)
-        self._smooth(self.backend.probabilities([self.window])[0], self.seconds - start)
-        scores = dict(zip(self.backend.labels, self.scores.tolist(), strict=True))
-        return Segment(self.label, scores, speech=True, start=start, end=self.seconds)
+            self.smoothed = self.label = None
+            labels, rule = self.backend.labels, self.backend.rule
+            return Segment.from_probabilities(labels, None, rule=rule, start=start, end=self.seconds)
+        self._smooth(self.backend.run([self.window]), self.seconds - start)
+        return Segment(
+            self.label,
+            self._scores(),
+            speech=True,
+            familiarity=self.smoothed.familiarity_of(0),
+            rule=self.backend.rule,
+            start=start,
+            end=self.seconds,
+        )
 
     def _speaks(self) -> bool:
         """Whether there is speech enough in the end of the window."""
@@ -84,16 +92,25 @@ class EmotionStream:
         probabilities = speech_probabilities(self.window[-DETECTOR_SAMPLES:])
         return speech_seconds(probabilities[-round(SPEECH_SECONDS / CHUNK_SECONDS) :]) >= MIN_SPEECH
 
-    def _smooth(self, probabilities: np.ndarray, duration: float) -> None:
+    def _smooth(self, output: BackendOutput, duration: float) -> None:
         """Take another answer, `duration` seconds after the last, into the mean; a clear one changes the label."""
-        if self.scores is None:
-            self.scores = probabilities
-        else:
-            self.scores = self.scores + (1 - math.exp(-duration / SMOOTHING_SECONDS)) * (probabilities - self.scores)
-        scores = dict(zip(self.backend.labels, self.scores, strict=True))
+        if self.smoothed is not None:
+            share = 1 - math.exp(-duration / SMOOTHING_SECONDS)
+            output = BackendOutput(
+                *(
+                    None if new is None else former + share * (new - former)
+                    for former, new in zip(self.smoothed, output, strict=True)
+                )
+            )
+        self.smoothed = output
+        scores = self._scores()
         strongest = max(scores, key=scores.__getitem__)
         if self.label is None or scores[strongest] > scores[self.label] + SWITCH_MARGIN:
             self.label = strongest
+
+    def _scores(self) -> dict[str, float]:
+        """Smoothed probability of each emotion."""
+        return dict(zip(self.backend.labels, self.smoothed.probabilities[0].tolist(), strict=True))
 
 
 __all__ = ["EmotionStream"]

@@ -5,18 +5,20 @@ import io
 import itertools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
-from .prediction import Prediction, Segment
+from .prediction import Emotions, Prediction, Segment
 
 
 SCORE_DIGITS = 4
 TIME_DIGITS = 2
+CANDIDATE_SEPARATOR = "|"
+LEFT_OUT = ("confidence", "sure", "candidates")  # of moments: they follow from the scores, and there are thousands
 
 
 def stretches(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """Consecutive segments of the same label as one, whose scores are their mean, weighted by their durations."""
+    """Consecutive segments of the same label as one: means of scores and familiarity, weighted by durations."""
     return tuple(joined(list(group)) for _, group in itertools.groupby(segments, key=lambda segment: segment.label))
 
 
@@ -24,11 +26,13 @@ def joined(segments: Sequence[Segment]) -> Segment:
     """Consecutive segments of one label as one."""
     first, last = segments[0], segments[-1]
     weights = [(segment.end - segment.start) / (last.end - first.start) for segment in segments]
-    scores = {
-        emotion: sum(weight * segment.scores[emotion] for weight, segment in zip(weights, segments, strict=True))
-        for emotion in first.scores
-    }
-    return Segment(first.label, scores, first.speech, first.start, last.end)
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(weight * value for weight, value in zip(weights, values, strict=True))
+
+    scores = {emotion: mean(segment.scores[emotion] for segment in segments) for emotion in first.scores}
+    familiarity = None if first.familiarity is None else mean(segment.familiarity for segment in segments)
+    return replace(first, scores=scores, familiarity=familiarity, end=last.end)
 
 
 def emotion_shares(segments: Iterable[Segment]) -> dict[str, float]:
@@ -45,37 +49,48 @@ def timeline_dict(prediction: Prediction) -> dict[str, Any]:
     """What a program wants to know of a long recording, as dictionaries, lists, strings and numbers.
 
     Returns:
-        `label`, `confidence`, `duration` and `speech` of the whole, `shares` as of `emotion_shares`, and `segments`:
-        the stretches, each with `start` and `end` in seconds, `label`, `confidence`, `scores` and `speech`.
+        `Prediction.to_dict` without its scores, with `shares` as of `emotion_shares`, and as `segments` the stretches.
     """
-    return {
-        "label": prediction.label,
-        "confidence": prediction.confidence,
-        "duration": prediction.duration,
-        "speech": prediction.speech,
-        "shares": emotion_shares(prediction.segments),
-        "segments": [
-            {**asdict(stretch), "confidence": stretch.confidence} for stretch in stretches(prediction.segments)
-        ],
-    }
+    whole = prediction.to_dict()
+    del whole["scores"]
+    segments = [stretch.to_dict() for stretch in stretches(prediction.segments)]
+    return {**whole, "shares": emotion_shares(prediction.segments), "segments": segments}
 
 
 def timeline_json(prediction: Prediction) -> str:
-    """`timeline_dict`, and as `moments` the segments before they were joined."""
-    moments = [asdict(segment) for segment in prediction.segments]
-    return json.dumps(rounded({**timeline_dict(prediction), "moments": moments}), indent=1)
+    """`timeline_dict`, and as `moments` the segments before they were joined, without `LEFT_OUT`."""
+    moments = [
+        {name: value for name, value in segment.to_dict().items() if name not in LEFT_OUT}
+        for segment in prediction.segments
+    ]
+    return json.dumps(rounded({**timeline_dict(prediction), "moments": moments}))
 
 
 def timeline_csv(prediction: Prediction) -> str:
-    """A line for each stretch: start, end, emotion, its probability, and those of all emotions."""
+    """A line for each stretch: start, end, and what `emotion_columns` names."""
     rows = [
-        [
-            *(round(stretch.start, TIME_DIGITS), round(stretch.end, TIME_DIGITS), stretch.label),
-            *(round(score, SCORE_DIGITS) for score in (stretch.confidence, *stretch.scores.values())),
-        ]
+        [round(stretch.start, TIME_DIGITS), round(stretch.end, TIME_DIGITS), *emotion_cells(stretch)]
         for stretch in stretches(prediction.segments)
     ]
-    return as_csv(["start", "end", "emotion", "probability", *prediction.scores], rows)
+    return as_csv(["start", "end", *emotion_columns(prediction.scores)], rows)
+
+
+def emotion_columns(labels: Iterable[str]) -> list[str]:
+    """Header of `emotion_cells`."""
+    return ["emotion", "probability", *labels, "sure", "candidates", "arousal", "familiarity"]
+
+
+def emotion_cells(emotions: Emotions) -> list[Any]:
+    """Label, its probability, those of all emotions, whether it is sure, the candidates, arousal and familiarity."""
+    scores = [emotions.confidence, *emotions.scores.values()]
+    measures = [emotions.arousal, emotions.familiarity]
+    return [
+        emotions.label,
+        *(round(score, SCORE_DIGITS) for score in scores),
+        emotions.sure,
+        CANDIDATE_SEPARATOR.join(emotions.candidates),
+        *("" if measure is None else round(measure, SCORE_DIGITS) for measure in measures),
+    ]
 
 
 def audacity_labels(prediction: Prediction) -> str:
@@ -105,4 +120,13 @@ def rounded(value: Any) -> Any:
     return [rounded(item) for item in value] if isinstance(value, list) else value
 
 
-__all__ = ["audacity_labels", "emotion_shares", "stretches", "timeline_csv", "timeline_dict", "timeline_json"]
+__all__ = [
+    "audacity_labels",
+    "emotion_cells",
+    "emotion_columns",
+    "emotion_shares",
+    "stretches",
+    "timeline_csv",
+    "timeline_dict",
+    "timeline_json",
+]

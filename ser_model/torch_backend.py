@@ -10,7 +10,9 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from .answer_rule import AnswerRule
 from .audio_io import SAMPLING_RATE
+from .backend import Backend, BackendOutput
 from .configuration_ser import SERConfig
 from .feature_extraction_ser import SERFeatureExtractor
 from .network_ser import SERNetwork
@@ -23,15 +25,12 @@ FILES = (CONFIG_FILE, EXTRACTOR_FILE, WEIGHTS_FILE)
 ENCODER_PREFIX = "ser."  # of SERForAudioClassification's encoder; SERNetwork has it at the top
 
 
-class TorchBackend:
+class TorchBackend(Backend):
     """
-    From waveforms to the probabilities of the labels.
+    From waveforms to the probabilities of the labels, and the familiarity.
 
     Args:
         folder: as `save_pretrained` of [`SERForAudioClassification`] and [`SERFeatureExtractor`] write it.
-
-    Attributes:
-        labels: names of the emotions, in the order of the probabilities.
 
     Raises:
         OSError: a file is missing or damaged, or belongs to another kind of model.
@@ -41,15 +40,17 @@ class TorchBackend:
         check_folder(folder)
         config, self.extractor = load_settings(folder)
         self.labels = tuple(config.id2label[index] for index in range(config.num_labels))
+        self.rule = AnswerRule(config.answer_threshold, config.candidate_mass)
         self.network = SERNetwork(config).eval()
         load_weights(self.network, folder / WEIGHTS_FILE)
 
     @torch.inference_mode()
-    def probabilities(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Calibrated probabilities, float32 (batch, labels), of mono waveforms (samples,) at 16 kHz."""
+    def run(self, waveforms: Sequence[np.ndarray]) -> BackendOutput:
+        """What the network makes of mono waveforms (samples,) at 16 kHz."""
         inputs = self.extractor(list(waveforms), sampling_rate=SAMPLING_RATE, return_tensors="pt")
-        logits, _ = self.network(inputs["input_features"], inputs["attention_mask"])
-        return logits.softmax(-1).numpy()
+        output = self.network(inputs["input_features"], inputs["attention_mask"])
+        familiarity = None if output.familiarity is None else output.familiarity.numpy()
+        return BackendOutput(output.logits.softmax(-1).numpy(), familiarity)
 
 
 def check_folder(folder: Path) -> None:

@@ -123,7 +123,10 @@ def test_predict_is_described(client):
     endpoint = client.view_api(return_format="dict")["named_endpoints"]["/predict"]
     (parameter,), (returned,) = endpoint["parameters"], endpoint["returns"]
     assert parameter["parameter_name"] == "audio"
-    types = {name: field["type"] for name, field in returned["type"]["properties"].items()}
+    types = {
+        name: field.get("type") or " or ".join(choice["type"] for choice in field["oneOf"])
+        for name, field in returned["type"]["properties"].items()
+    }
     assert types == {
         "label": "string",
         "scores": "object",
@@ -131,6 +134,10 @@ def test_predict_is_described(client):
         "duration": "number",
         "speech": "boolean",
         "segments": "array",
+        "sure": "boolean",
+        "candidates": "array",
+        "arousal": "null or number",
+        "familiarity": "null or number",
     }
     assert "which emotion" in endpoint["description"]
 

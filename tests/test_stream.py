@@ -1,14 +1,17 @@
 """Streams of chunks: what the network hears, smoothing, and what is refused."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import soxr
 
+from ser_model.answer_rule import AnswerRule
 from ser_model.audio_io import SAMPLING_RATE, AudioError
+from ser_model.backend import Backend, BackendOutput
 from ser_model.recognizer import EmotionRecognizer
-from ser_model.stream import SWITCH_MARGIN, WINDOW_SECONDS, EmotionStream
+from ser_model.stream import SMOOTHING_SECONDS, SWITCH_MARGIN, WINDOW_SECONDS, EmotionStream
 from train.augment.voice import speech_like
 
 
@@ -18,20 +21,24 @@ CHUNK_SECONDS = 0.5
 CERTAIN = 0.9
 
 
-class RecordingBackend:
+class RecordingBackend(Backend):
     """Answers what it is told, and keeps the waveforms that it was given."""
 
     labels = LABELS
 
-    def __init__(self, answers=None):
+    def __init__(self, answers=None, familiarities=None):
         self.answers = answers
+        self.familiarities = familiarities
         self.heard = []
 
-    def probabilities(self, waveforms):
+    def run(self, waveforms):
         self.heard.extend(waveforms)
         certain = LABELS[0] if self.answers is None else self.answers[len(self.heard) - 1]
         others = (1 - CERTAIN) / (len(LABELS) - 1)
-        return np.array([[CERTAIN if label == certain else others for label in LABELS]], np.float32)
+        probabilities = np.array([[CERTAIN if label == certain else others for label in LABELS]], np.float32)
+        if self.familiarities is None:
+            return BackendOutput(probabilities)
+        return BackendOutput(probabilities, np.array([self.familiarities[len(self.heard) - 1]], np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +93,7 @@ def test_silence_is_no_speech_and_forgets_the_former_voice(voice):
     assert backend.heard == []
     assert stream.push(voice[: 2 * RATE]).speech is True
     assert stream.push(np.zeros(2 * RATE)).label == "no speech"
-    assert stream.scores is None
+    assert stream.smoothed is None
 
 
 def test_label_does_not_flicker(voice):
@@ -105,6 +112,20 @@ def test_label_follows_a_voice_that_turned(voice):
     assert 8 <= turned <= 10
     assert segments[turned].scores["sad"] > segments[turned].scores["angry"] + SWITCH_MARGIN
     assert sum(segments[-1].scores.values()) == pytest.approx(1.0)
+
+
+def test_familiarity_is_smoothed_and_the_rule_is_the_checkpoints(voice):
+    backend = RecordingBackend(familiarities=[1.0] + [0.0] * 15)
+    backend.rule = AnswerRule(answer_threshold=0.95)
+    stream = EmotionStream(backend, RATE)
+    silent = stream.push(np.zeros(RATE))
+    first, *later = (stream.push(chunk) for chunk in chunks(voice))
+    assert silent.familiarity is None
+    assert first.familiarity == 1.0
+    assert later[0].familiarity == pytest.approx(math.exp(-CHUNK_SECONDS / SMOOTHING_SECONDS), abs=1e-6)
+    assert [segment.familiarity for segment in later] == sorted((s.familiarity for s in later), reverse=True)
+    assert {segment.rule for segment in (silent, first, *later)} == {backend.rule}
+    assert not first.sure
 
 
 def test_answers_are_those_of_the_network(checkpoint, speech):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ser_model.answer_rule import AnswerRule
 from ser_model.prediction import NO_SPEECH, Prediction, Segment
 from ser_model.timeline import (
     audacity_labels,
@@ -45,6 +46,18 @@ def test_mean_of_a_stretch_is_weighted_by_time():
     assert stretch.scores["angry"] == pytest.approx((0.9 + 3 * 0.6) / 4)
 
 
+def test_what_is_read_from_a_stretch_is_that_of_its_means():
+    rule = AnswerRule(answer_threshold=0.7, candidate_mass=0.7)
+    segments = [
+        Segment.from_probabilities(LABELS, row, familiarity=familiarity, rule=rule, start=start, end=end)
+        for row, familiarity, start, end in [((0.9, 0.1), 0.8, 0, 1), ((0.6, 0.4), 0.2, 1, 2), ((0.6, 0.4), 0.2, 2, 4)]
+    ]
+    (stretch,) = stretches(segments)
+    assert stretch.familiarity == pytest.approx(0.35)
+    assert (stretch.rule, stretch.sure, stretch.candidates) == (rule, False, LABELS)
+    assert [segment.sure for segment in segments] == [True, False, False]
+
+
 def test_shares_are_those_of_the_time_with_speech(prediction):
     assert emotion_shares(prediction.segments) == pytest.approx({"angry": 2 / 3.5, "sad": 1.5 / 3.5})
     assert list(emotion_shares(prediction.segments)) == ["angry", "sad"]
@@ -61,7 +74,12 @@ def test_csv_has_a_line_for_each_stretch(prediction):
         "probability": "0.8",
         "angry": "0.8",
         "sad": "0.2",
+        "sure": "True",
+        "candidates": "angry",
+        "arousal": "0.7429",
+        "familiarity": "",
     }
+    assert (rows[1]["sure"], rows[1]["candidates"], rows[1]["arousal"]) == ("False", "", "")
 
 
 def test_json_holds_stretches_and_moments(prediction):

@@ -130,7 +130,7 @@ function showScores(waveform, scores) {
   if (scores === null) return show("no_speech", texts.no_speech, texts.no_speech_detail);
   const ranking = settings.labels.map((emotion, index) => [emotion, scores[index]]).sort((a, b) => b[1] - a[1]);
   const [[first, probability], [second, next]] = ranking;
-  const unsure = probability < settings.unsure_below || probability - next < settings.unsure_margin;
+  const unsure = probability < settings.answer_threshold;
   const words = {
     first: nameOf(first),
     second: nameOf(second),

@@ -10,7 +10,6 @@ from page.answer import (
     advice_on,
     average,
     describe,
-    is_unsure,
     moments,
     outline,
 )
@@ -61,11 +60,21 @@ def test_average_leaves_silence_out():
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "unsure"),
-    [([0.8, 0.1], False), ([0.6, 0.35], False), ([0.55, 0.44], True), ([0.45, 0.1], True), ([1.0], False)],
+    ("scores", "unsure", "candidates"),
+    [
+        ({"sad": 0.2, "happy": 0.8}, False, ["happy"]),
+        ({"sad": 0.35, "happy": 0.6, "angry": 0.05}, False, ["happy", "sad"]),
+        ({"sad": 0.45, "happy": 0.25, "angry": 0.3}, True, ["sad", "angry", "happy"]),
+    ],
 )
-def test_unsure_when_weak_or_close(probabilities, unsure):
-    assert is_unsure(probabilities) is unsure
+def test_unsure_by_the_rule_of_the_checkpoint(speech, scores, unsure, candidates):
+    answer = describe(prediction(scores), speech, "voice")
+    assert (answer["unsure"], answer["candidates"]) == (unsure, candidates)
+
+
+def test_no_speech_is_not_unsure(speech):
+    answer = describe(prediction({"sad": 0.0, "happy": 0.0}, speech=False), speech, "voice")
+    assert (answer["unsure"], answer["candidates"], answer["arousal"]) == (False, [], None)
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,17 @@ def test_json(run, speech_file, silent_file):
     spoken, silent = map(json.loads, output)
     assert code == 0
     assert spoken["path"] == str(speech_file)
-    assert set(spoken) == {"path", "label", "scores", "confidence", "speech", "duration", "segments"}
+    described = {"sure", "candidates", "arousal", "familiarity"}
+    assert set(spoken) == {"path", "label", "scores", "confidence", "speech", "duration", "segments"} | described
+    assert spoken["candidates"][0] == spoken["label"]
+    assert 0 <= spoken["arousal"] <= 1
+    assert spoken["familiarity"] is None
     assert list(spoken["scores"]) == list(LABELS)
     assert spoken["label"] == max(spoken["scores"], key=spoken["scores"].get)
     assert spoken["segments"][0]["end"] == 3.0
     assert silent["label"] == "no speech"
-    assert silent["speech"] is False
+    assert silent["speech"] is silent["sure"] is False
+    assert (silent["candidates"], silent["arousal"]) == ([], None)
 
 
 def test_top_k(run, speech_file):

@@ -145,6 +145,7 @@ def test_checkpoint_has_only_data_and_code(checkpoint):
     """Weights are safetensors, nothing is a pickle, and every module that the code needs is there."""
     assert {path.name for path in checkpoint.iterdir()} == {
         "acoustics.py",
+        "answer_rule.py",
         "config.json",
         "configuration_ser.py",
         "feature_extraction_ser.py",

@@ -12,7 +12,9 @@ import soundfile
 
 from ser_model import EmotionRecognizer
 from ser_model.__main__ import main
+from ser_model.answer_rule import AnswerRule
 from ser_model.audio_io import load_audio
+from ser_model.network_ser import SERNetwork
 from ser_model.onnx_backend import OnnxBackend
 from ser_model.onnx_export import export_onnx, quantise_weights
 from ser_model.recognizer import PRETRAINED
@@ -130,11 +132,32 @@ def test_file_tells_what_it_is_and_nothing_of_this_machine(shipped):
     for path in shipped.values():
         model = onnx.load(path)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
-        assert metadata.keys() == {"labels", "sampling_rate"}
+        assert metadata.keys() == {"labels", "sampling_rate", "answer_threshold", "candidate_mass"}
         assert json.loads(metadata["labels"]) == list(TorchBackend(PRETRAINED).labels)
         assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
         content = path.read_bytes()
         assert not any(trace in content for trace in (b".py", str(PROJECT).encode(), b"site-packages", b'File "'))
+
+
+class NetworkThatKnowsVoices(SERNetwork):
+    """Measures a familiarity, which is that of the anger."""
+
+    def forward(self, input_features, attention_mask=None):
+        output = super().forward(input_features, attention_mask)
+        return output._replace(familiarity=output.logits[:, 0].sigmoid())
+
+
+def test_familiarity_and_thresholds_are_exported(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr("ser_model.torch_backend.SERNetwork", NetworkThatKnowsVoices)
+    rule = {"answer_threshold": 0.625, "candidate_mass": 0.71}
+    checkpoint = save_random_checkpoint(tmp_path, {"feature_names": ["mfcc"]}, {"lstm_sizes": [6], **rule})
+    export_onnx(checkpoint, tmp_path / "model.onnx")
+    of_torch, of_file = TorchBackend(checkpoint), OnnxBackend(tmp_path)
+    assert of_torch.rule == of_file.rule == AnswerRule(**rule)
+    expected, answer = of_torch.run(clips[-3:]), of_file.run(clips[-3:])
+    assert answer.familiarity.shape == (3,)
+    np.testing.assert_allclose(answer.familiarity, expected.familiarity, atol=CLOSE)
+    np.testing.assert_allclose(answer.probabilities, expected.probabilities, atol=CLOSE)
 
 
 def test_features_that_cannot_be_exported(tmp_path, capsys):

@@ -21,8 +21,11 @@ from ser_model import (
 from ser_model import (
     recognizer as module,
 )
+from ser_model.adaptation import AdaptedBackend
+from ser_model.answer_rule import AnswerRule
+from ser_model.backend import Backend, BackendOutput
 from ser_model.prediction import NO_SPEECH, Prediction, Segment
-from ser_model.recognizer import HOP_SECONDS, WHOLE_SECONDS, WINDOW_SECONDS, segment_bounds, window_around
+from ser_model.recognizer import BATCH_SIZE, HOP_SECONDS, WHOLE_SECONDS, WINDOW_SECONDS, segment_bounds, window_around
 from tests.conftest import LABELS
 from train.augment.voice import RATE, speech_like
 
@@ -40,6 +43,9 @@ def long_recording(speech) -> np.ndarray:
     """A voice from 0 to 6 s and another from 12 to 18 s."""
     silence = np.zeros(6 * RATE, np.float32)
     return np.concatenate([speech_like(6.0, 110.0), silence, speech_like(6.0, 230.0, seed=3)])
+
+
+DERIVED = ("confidence", "sure", "candidates", "arousal")
 
 
 def transformers_probabilities(checkpoint, waveforms) -> np.ndarray:
@@ -92,9 +98,59 @@ def test_ranked_and_json(recognizer, speech):
     assert prediction.ranked(2) == ranked[:2]
     restored = json.loads(json.dumps(prediction.to_dict()))
     assert restored["confidence"] == prediction.confidence
-    segments = tuple(Segment(**segment) for segment in restored.pop("segments"))
-    del restored["confidence"]
-    assert Prediction(**restored, segments=segments) == prediction
+    assert restored["sure"] == prediction.sure
+    assert tuple(restored["candidates"]) == prediction.candidates
+    assert restored["arousal"] == prediction.arousal
+    segments = tuple(Segment(**given(segment)) for segment in restored.pop("segments"))
+    assert Prediction(**given(restored), segments=segments) == prediction
+
+
+def given(answer: dict) -> dict:
+    """A dictionary of an answer without what follows from the rest."""
+    return {name: value for name, value in answer.items() if name not in DERIVED}
+
+
+class BackendThatKnowsVoices(Backend):
+    """Nine tenths for one emotion, and a familiarity that falls from waveform to waveform."""
+
+    labels = ("angry", "sad")
+    rule = AnswerRule(answer_threshold=0.95)
+
+    def __init__(self):
+        self.heard = 0
+
+    def run(self, waveforms):
+        familiarity = 1 / np.arange(self.heard + 1, self.heard + len(waveforms) + 1, dtype=np.float32)
+        self.heard += len(waveforms)
+        return BackendOutput(np.tile(np.float32([0.1, 0.9]), (len(waveforms), 1)), familiarity)
+
+
+def test_familiarity_and_rule_are_the_backends(speech):
+    silence = np.zeros(RATE)
+    recognizer = EmotionRecognizer(BackendThatKnowsVoices())
+    answers = recognizer.predict_batch([speech, silence, speech[: 2 * RATE]], sampling_rate=RATE)
+    assert [answer.familiarity for answer in answers] == [0.5, None, 1.0]  # the shorter one is heard first
+    assert [answer.segments[0].familiarity for answer in answers] == [0.5, None, 1.0]
+    assert not any(answer.sure for answer in answers)
+    assert recognizer.predict(speech, sampling_rate=RATE).familiarity == pytest.approx(1 / 3)
+
+
+def test_familiarity_of_a_long_recording_is_the_mean_of_its_segments():
+    recording = np.concatenate([speech_like(20.0), np.zeros(5 * RATE)])
+    answer = EmotionRecognizer(BackendThatKnowsVoices()).predict(recording, sampling_rate=RATE)
+    spoken = [segment.familiarity for segment in answer.segments if segment.speech]
+    assert len(spoken) > BATCH_SIZE
+    assert answer.familiarity == pytest.approx(np.mean(spoken))
+    assert {segment.familiarity for segment in answer.segments if not segment.speech} == {None}
+    assert {segment.rule for segment in answer.segments} == {answer.rule} == {BackendThatKnowsVoices.rule}
+
+
+def test_a_correction_for_a_voice_leaves_familiarity_and_rule(speech):
+    backend = AdaptedBackend(BackendThatKnowsVoices(), np.float32([1, 0]))
+    output = backend.run([speech])
+    assert output.familiarity == [1.0]
+    assert output.probabilities[0, 0] > 0.1
+    assert backend.rule == BackendThatKnowsVoices.rule
 
 
 def test_a_prediction_cannot_be_changed(recognizer, speech):

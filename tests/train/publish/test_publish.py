@@ -94,6 +94,7 @@ class TestModelFiles:
             "LICENSE",
             "README.md",
             "acoustics.py",
+            "answer_rule.py",
             "config.json",
             "configuration_ser.py",
             "example.py",
