@@ -21,23 +21,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several requests at once: more 
 
 import gradio as gr  # noqa: E402
 import numpy as np  # noqa: E402
+from gradio.data_classes import FileData  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 
 from page import live, my_voice  # noqa: E402
 from page.about import FILES, about  # noqa: E402
 from page.answer import Answer, PredictionDict, TimelineDict, blank, describe  # noqa: E402
 from page.components import drawn, examples, shared_scripts, stylesheet, theme, translate, typed_json  # noqa: E402
+from page.first_script import FirstScript  # noqa: E402
 from page.inside import Inside, look_inside, nothing  # noqa: E402
 from page.many import MAX_FILES, FileDict, Table, answers_for_programs, name_only, no_files, tables  # noqa: E402
 from page.recordings import FilesOrAddresses, recordings_input  # noqa: E402
 from page.texts import ENGLISH  # noqa: E402
 from ser_model.adaptation import AdaptedBackend  # noqa: E402
-from ser_model.audio_io import SAMPLING_RATE, AudioError, load_audio  # noqa: E402
+from ser_model.audio_io import MAX_DURATION, SAMPLING_RATE, AudioError, load_audio  # noqa: E402
 from ser_model.prediction import Prediction  # noqa: E402
 from ser_model.recognizer import EmotionRecognizer, Progress, checkpoint_path  # noqa: E402
 from ser_model.timeline import timeline_dict  # noqa: E402
 
 
-MAX_FILE_SIZE = "200mb"
+MAX_MEGABYTES = 200  # of a file
 MAX_MICROPHONE_SECONDS = 60
 MAX_WAITING = 32  # requests in the queue; who comes later is told that the page is busy
 MAX_AT_ONCE = 2
@@ -75,7 +78,7 @@ def introduce_model() -> tuple[gr.HTML, gr.HTML]:
     return gr.HTML(emotions=loading.result().labels), gr.HTML(about(folder, Path(MODEL or folder).name))
 
 
-def answer(recording: str | None, request: gr.Request) -> Iterator[Answer]:
+def answer(recording: FileData | None, request: gr.Request) -> Iterator[Answer]:
     """What the card shows of a visitor's recording, or of none."""
     if recording is None:
         yield blank("empty")
@@ -88,30 +91,30 @@ def answer(recording: str | None, request: gr.Request) -> Iterator[Answer]:
     yield answering.result()
 
 
-def examine(recording: str, visitor: str, progress: Progress) -> Answer:
+def examine(recording: FileData, visitor: str, progress: Progress) -> Answer:
     if loading.exception() is not None:
         return blank("problem", message="model_missing")
+    name = Path(recording.orig_name or recording.path).name
     try:
-        waveform = load_audio(recording)
+        waveform = load_audio(recording.path)
         recognizer = own_voices.adapted(visitor, loading.result())
         prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=progress)
-        return describe(
-            prediction, waveform, Path(recording).stem, adapted=isinstance(recognizer.backend, AdaptedBackend)
-        )
+        return describe(prediction, waveform, Path(name).stem, adapted=isinstance(recognizer.backend, AdaptedBackend))
     except AudioError as error:
-        return blank("problem", message=name_only(error, recording))
+        return blank("problem", message=f"problem_{error.reason}", name=name)
     except Exception:
-        logger.exception("No answer to %s", recording)
+        logger.exception("No answer to %s", recording.path)
         return blank("problem", message="unexpected")
 
 
-def show_inside(recording: str | None) -> Inside:
+def show_inside(recording: FileData | None) -> Inside:
     """What the network hears of a recording."""
-    check_model()
     try:
-        return nothing() if recording is None else look_inside(loading.result().backend, load_audio(recording))
-    except AudioError:  # the card says why
-        return nothing()
+        if recording is not None and loading.exception() is None:
+            return look_inside(loading.result().backend, load_audio(recording.path))
+    except AudioError:
+        pass
+    return nothing()  # the card says why
 
 
 def hear(chunk: live.Chunk, request: gr.Request) -> gr.HTML:
@@ -213,24 +216,21 @@ def refusal(sentence: str) -> gr.Error:
     return gr.Error(sentence, print_exception=False)
 
 
+file_limits = {"max_megabytes": MAX_MEGABYTES, "max_minutes": round(MAX_DURATION / 60)}
+
 with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
     with gr.Column(elem_id="page-header"):
         gr.Markdown(translate("heading"))
         gr.Markdown(translate("introduction"))
+        drawn("header", None)
     with gr.Tabs(elem_id="parts"):
         with gr.Tab(translate("tab_speak")):
             with gr.Column(elem_id="stage"):
-                speak = drawn("microphone", None, limit_seconds=MAX_MICROPHONE_SECONDS)
+                drawn("microphone", None, limit_seconds=MAX_MICROPHONE_SECONDS)
                 card = drawn("answer", blank("empty"), emotions=[])
-                voice = gr.Audio(
-                    label=translate("recording"),
-                    sources=["upload"],
-                    type="filepath",
-                    editable=False,
-                    buttons=["download"],
-                    elem_id="voice",
-                )
-                sample = examples()
+                examples()
+                voice = drawn("voice", None, **file_limits)
+                voice.data_model = FileData
             look = gr.Button(translate("inside"), size="md", elem_id="look")
             inside = drawn("inside", None)
         with gr.Tab(translate("tab_live")):
@@ -257,10 +257,8 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     limits = {"concurrency_limit": MAX_AT_ONCE, "concurrency_id": "recognizer"}
     demo.load(introduce_model, outputs=[card, model_card], queue=False, **quiet)
-    for source in (speak, sample):
-        source.submit(None, source, voice, js="(recording) => recording")
-    gr.on([voice.change, own_voice.apply], answer, voice, card, trigger_mode="always_last", **quiet, **limits)
-    voice.change(lambda: None, outputs=inside, queue=False, **quiet)
+    gr.on([voice.submit, own_voice.apply], answer, voice, card, trigger_mode="always_last", **quiet, **limits)
+    voice.submit(lambda: None, outputs=inside, queue=False, **quiet)
     look.click(show_inside, voice, inside, **quiet, **limits)
     talk.submit(hear, talk, talk, queue=False, trigger_mode="multiple", **quiet)
     own_voice.submit(learn_voice, own_voice, own_voice, queue=False, trigger_mode="multiple", **quiet)
@@ -285,10 +283,11 @@ if __name__ == "__main__":
         css=stylesheet(),
         head=shared_scripts(),
         i18n=translate,
-        max_file_size=MAX_FILE_SIZE,
-        footer_links=["api", "settings"],
+        max_file_size=MAX_MEGABYTES * gr.FileSize.MB,
+        footer_links=["api"],
         run_history=False,
         ssr_mode=False,
         mcp_server=True,
         state_session_capacity=MAX_SESSIONS,
+        app_kwargs={"middleware": [Middleware(FirstScript)]},
     )

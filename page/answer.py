@@ -1,5 +1,6 @@
 """From a prediction to what the page draws: the verdict, advice on the recording, its waveform and its timeline."""
 
+import base64
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -8,15 +9,23 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from ser_model.prediction import Prediction, Segment
-from ser_model.timeline import SCORE_DIGITS, audacity_labels, emotion_shares, stretches, timeline_csv, timeline_json
+from ser_model.timeline import (
+    SCORE_DIGITS,
+    TIME_DIGITS,
+    audacity_labels,
+    emotion_shares,
+    stretches,
+    timeline_csv,
+    timeline_json,
+)
 
 
 SHORT_SECONDS = 1.0
 QUIET_LEVEL = 0.01  # peak of a recording, full scale is 1: -40 dB
 CLIPPED_LEVEL = 0.985
 CLIPPED_SHARE = 0.002  # of the samples; a voice just below full scale touches it far more rarely
-MAX_MOMENTS = 160  # on the timeline; more would be narrower than the eye sees
-WAVEFORM_POINTS = 480
+MAX_MOMENTS = 160  # in which a timeline is told; the picture of it has all
+WAVEFORM_POINTS = 4800
 WAVEFORM_PERCENTILE = 99.5  # drawn at full height, so that one click does not flatten the voice
 
 State = Literal["empty", "thinking", "answer", "no_speech", "problem"]
@@ -73,7 +82,10 @@ class TimelineDict(AnswerDict):
 
 
 class Answer(TypedDict):
-    """What answer.js draws. `message` and `advice` are keys of the texts, or a sentence where it is no key."""
+    """What answer.js draws. `message` and `advice` are keys of the texts.
+
+    Thousands of numbers are packed into a text, because gradio copies them one by one, which takes seconds.
+    """
 
     state: State
     progress: float  # 0 to 1; 0 while it is not known
@@ -87,18 +99,17 @@ class Answer(TypedDict):
     duration: float  # seconds
     advice: list[str]
     message: str
-    waveform: list[float]  # 0 to 1, evenly spaced
+    waveform: str  # bytes in base64, evenly spaced; 255 is the loudest
     segments: list[Moment]
-    stretches: (
-        str  # lines of the table as JSON, because gradio copies thousands of objects for seconds, a text at once
-    )
+    fine: str  # JSON of the emotions, and of every segment: its end and, with speech, the per mille of each emotion
+    stretches: str  # lines of the table as JSON
     shares: list[RankedEmotion]  # of the time with speech
-    name: str  # of the files, without an ending
+    name: str  # of the recording; without an ending where there are files
     files: dict[str, str]  # ending > content
 
 
-def blank(state: State, message: str = "", progress: float = 0.0) -> Answer:
-    """The card without an answer."""
+def blank(state: State, message: str = "", progress: float = 0.0, name: str = "") -> Answer:
+    """The card without an answer; `message` is a key of the texts, `name` that of the recording."""
     return Answer(
         state=state,
         ranking=[],
@@ -111,11 +122,12 @@ def blank(state: State, message: str = "", progress: float = 0.0) -> Answer:
         duration=0.0,
         advice=[],
         message=message,
-        waveform=[],
+        waveform="",
         segments=[],
+        fine="[[],[]]",
         stretches="[]",
         shares=[],
-        name="",
+        name=name,
         files={},
         progress=progress,
     )
@@ -143,8 +155,9 @@ def describe(prediction: Prediction, waveform: np.ndarray, name: str, adapted: b
         advice=advice_on(waveform, prediction.duration),
         message="",
         progress=1.0,
-        waveform=outline(waveform),
+        waveform=as_bytes(outline(waveform)),
         segments=moments(prediction.segments),
+        fine=packed(prediction.segments),
         stretches=json.dumps([line(stretch) for stretch in stretches(prediction.segments)]),
         shares=ranking(emotion_shares(prediction.segments).items()),
         name=name,
@@ -158,14 +171,11 @@ def ranking(probabilities: Iterable[tuple[str, float]]) -> list[RankedEmotion]:
 
 
 def files(prediction: Prediction) -> dict[str, str]:
-    """What can be saved of a long recording: ending > content."""
-    if len(prediction.segments) < 2:
+    """What can be saved of a recording: ending > content."""
+    if not prediction.speech:
         return {}
-    return {
-        "csv": timeline_csv(prediction),
-        "json": timeline_json(prediction),
-        "txt": audacity_labels(prediction),
-    }
+    saved = {"csv": timeline_csv(prediction), "json": timeline_json(prediction)}
+    return saved | {"txt": audacity_labels(prediction)} if len(prediction.segments) > 1 else saved
 
 
 def moments(segments: Sequence[Segment]) -> list[Moment]:
@@ -179,6 +189,18 @@ def average(segments: Sequence[Segment]) -> Moment:
     spoken = [segment.scores for segment in segments if segment.speech]
     scores = {emotion: sum(s[emotion] for s in spoken) / max(1, len(spoken)) for emotion in segments[0].scores}
     return Moment(start=segments[0].start, end=segments[-1].end, speech=bool(spoken), scores=scores)
+
+
+def packed(segments: Sequence[Segment]) -> str:
+    """All segments as `Answer` has them in `fine`."""
+    rows = [
+        [
+            round(segment.end, TIME_DIGITS),
+            *(round(1000 * score) for score in segment.scores.values() if segment.speech),
+        ]
+        for segment in segments
+    ]
+    return json.dumps([list(segments[0].scores), rows], separators=(",", ":"))
 
 
 def line(stretch: Segment) -> tuple[float, float, str, float]:
@@ -205,4 +227,9 @@ def outline(waveform: np.ndarray) -> list[float]:
     points = min(WAVEFORM_POINTS, len(waveform))
     peaks = np.maximum.reduceat(np.abs(waveform), np.arange(points) * len(waveform) // points)
     full_height = max(float(np.percentile(peaks, WAVEFORM_PERCENTILE)), QUIET_LEVEL)
-    return [round(float(peak), 3) for peak in np.minimum(peaks / full_height, 1.0)]
+    return np.minimum(peaks / full_height, 1.0).tolist()
+
+
+def as_bytes(shares: Sequence[float]) -> str:
+    """Numbers from 0 to 1 as bytes in base64."""
+    return base64.b64encode(np.round(255 * np.asarray(shares)).astype(np.uint8)).decode()

@@ -55,6 +55,7 @@ const MICROPHONE_PARTS = `
   </button>
   <p class="microphone-status" role="status"></p>
   <p class="microphone-clock" aria-hidden="true"></p>
+  <div class="microphone-level" aria-hidden="true"><span></span></div>
 `;
 
 // Fills `root` with the round button: `show` a state in words, let its ring `follow` the voice, and its clock `tick`.
@@ -152,4 +153,25 @@ function toBase64(chunks) {
     text += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
   }
   return btoa(text);
+}
+
+// A 16-bit mono WAV file.
+function encodeWav(chunks, sampleRate) {
+  const bytes = 2 * countSamples(chunks);
+  const view = new DataView(new ArrayBuffer(44 + bytes));
+  const writeText = (offset, text) => [...text].forEach((c, i) => view.setUint8(offset + i, c.charCodeAt(0)));
+  writeText(0, "RIFF");
+  view.setUint32(4, 36 + bytes, true);
+  writeText(8, "WAVEfmt ");
+  view.setUint32(16, 16, true); // bytes of the format chunk
+  view.setUint16(20, 1, true); // PCM
+  view.setUint16(22, 1, true); // channels
+  view.setUint32(24, sampleRate, true);
+  view.setUint32(28, 2 * sampleRate, true); // bytes a second
+  view.setUint16(32, 2, true); // bytes of a sample
+  view.setUint16(34, 16, true); // bits
+  writeText(36, "data");
+  view.setUint32(40, bytes, true);
+  writeSamples(view, 44, chunks);
+  return view.buffer;
 }

@@ -14,7 +14,7 @@ from ser_model.colours import EMOTION_COLOURS
 
 
 EXAMPLES = ("even", "sharp", "hurried", "turning")  # each in examples/, its name in the texts
-SHARED_SCRIPTS = ("language.js", "faces.js", "timeline.js", "capture.js", "voice_switch.js")
+SHARED_SCRIPTS = ("language.js", "faces.js", "recording.js", "timeline.js", "capture.js", "voice_switch.js")
 
 translate = gr.I18n(**TEXTS)
 
@@ -41,7 +41,7 @@ def shared_scripts() -> str:
 
 
 def examples() -> gr.HTML:
-    """Buttons for the synthetic voices; its `submit` event carries the file."""
+    """Buttons for the synthetic voices."""
     gr.set_static_paths(FOLDER / "examples")  # gradio's copies would be deleted with the recordings
     return drawn("examples", None, paths={name: str(FOLDER / "examples" / f"{name}.mp3") for name in EXAMPLES})
 

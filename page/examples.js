@@ -1,24 +1,23 @@
 // Buttons that put one of the synthetic voices into the place of a recording.
-// Runs with `element`, `trigger` and `props` of gradio's HTML component; props.paths has the file of each name.
+// Runs with `element` and `props` of gradio's HTML component; props.paths has the file of each name.
 
 const root = element.querySelector(".examples");
 
 translateStatics(root);
 root.querySelector(".examples-buttons").replaceChildren(
   ...Object.entries(props.paths).map(([name, path]) => {
-    const button = makeElement("button", { type: "button", textContent: texts[`example_${name}`] });
-    button.addEventListener("click", () => choose(path));
+    const button = makeElement("button", { type: "button", className: "pill", textContent: texts[`example_${name}`] });
+    button.addEventListener("click", () => tellRecording("example", describeFile(path)));
     return button;
   }),
 );
 
-function choose(path) {
+function describeFile(path) {
   const { root: address, api_prefix } = window.gradio_config;
-  props.value = {
+  return {
     path,
     url: `${address}${api_prefix}/file=${path}`,
     orig_name: path.split("/").at(-1),
     meta: { _type: "gradio.FileData" },
   };
-  trigger("submit");
 }

@@ -31,7 +31,7 @@ function draw() {
 
 function message({ spectrogram, is_cut, duration }) {
   if (!spectrogram) return texts.inside_empty;
-  return is_cut ? fill(texts.inside_cut, { seconds: decimal(duration) }) : "";
+  return is_cut ? fill(texts.inside_cut, { length: formatLength(duration) }) : "";
 }
 
 function drawPicture(canvas, { columns, rows, values }, colour) {

@@ -1,10 +1,23 @@
 // What all of the page's scripts share: words and numbers in the visitor's language.
 
-const texts = chooseTexts(allTexts, navigator.languages);
+const language = navigator.languages.map((locale) => locale.split("-")[0]).find((code) => code in allTexts) ?? "en";
+const texts = { ...allTexts.en, ...allTexts[language] };
+document.documentElement.lang = language;
 
-function chooseTexts(byLanguage, wanted) {
-  const known = wanted.map((locale) => locale.split("-")[0]).find((language) => language in byLanguage);
-  return { ...byLanguage.en, ...byLanguage[known] };
+// A list of the languages; choosing one loads the page anew.
+function makeLanguageSwitch() {
+  const options = Object.entries(allTexts).map(([code, { language_name }]) =>
+    makeElement("option", { value: code, textContent: language_name, lang: code, selected: code === language }),
+  );
+  const list = makeElement("select", {}, ...options);
+  list.setAttribute("aria-label", texts.language);
+  list.addEventListener("change", () => {
+    localStorage.setItem(LANGUAGE_KEY, list.value);
+    location.reload();
+  });
+  const holder = document.createElement("template");
+  holder.innerHTML = '<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="9.5"/><path d="M2.5 12h19M12 2.5c6 6 6 13 0 19c-6-6-6-13 0-19Z"/></svg>';
+  return makeElement("div", { className: "language" }, holder.content.firstChild, list);
 }
 
 function fill(text, words) {
@@ -30,6 +43,18 @@ function decimal(number, digits = 1) {
 function formatClock(seconds) {
   const whole = Math.floor(seconds);
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+// How long a recording is: "4.2 s", and "12:05" from a minute on.
+function formatLength(seconds) {
+  return seconds < 60 ? fill(texts.seconds_short, { number: decimal(seconds) }) : formatClock(seconds);
+}
+
+// What a file may be, for the words of `drop_formats`.
+function limitsInWords({ max_minutes, max_megabytes }) {
+  const inUnit = (number, unit, unitDisplay) =>
+    new Intl.NumberFormat(navigator.language, { style: "unit", unit, unitDisplay }).format(number);
+  return { minutes: inUnit(max_minutes, "minute", "long"), megabytes: inUnit(max_megabytes, "megabyte", "short") };
 }
 
 // Writes the words into elements whose data-text names them.

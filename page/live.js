@@ -20,7 +20,7 @@ let heard = 0; // samples of all sound so far
 let peaks = []; // in it, a number for every PEAK_SECONDS
 
 translateStatics(root);
-find("live-heading").textContent = fill(texts.live_timeline, { seconds: SHOWN_SECONDS });
+find("live-heading").textContent = fill(texts.live_timeline, { length: formatLength(SHOWN_SECONDS) });
 find("microphone").after(makeVoiceSwitch());
 button.show("idle", texts.live_idle, texts.live_hint);
 button.onPress(() => {
@@ -86,7 +86,7 @@ function receive(now) {
 }
 
 function explainEnd(state) {
-  if (state === "limit") return fill(texts.live_limit, { minutes: decimal(props.limit_seconds / 60) });
+  if (state === "limit") return fill(texts.live_limit, { length: formatLength(props.limit_seconds) });
   return { busy: texts.live_busy, model_missing: texts.model_missing }[state] ?? texts.live_lost;
 }
 
@@ -120,7 +120,7 @@ function drawRolling() {
   const answered = peaks.slice(0, Math.round(now / PEAK_SECONDS)).slice(-bars);
   const loudest = Math.max(FAINT_PEAK, ...answered);
   const waveform = [...Array(bars - answered.length).fill(0), ...answered.map((peak) => peak / loudest)];
-  const picture = { segments: [before, ...shown], waveform, duration: SHOWN_SECONDS };
+  const picture = { segments: [before, ...shown], waveform, duration: SHOWN_SECONDS, areas: true };
   chart.replaceChildren(drawTimeline(picture, chart.clientWidth, nameTime));
   chart.setAttribute("aria-label", `${find("live-heading").textContent}: ${find("answer-title").textContent}`);
 }

@@ -39,6 +39,5 @@ function drawRow({ name, problem, label, speech, unsure, probability, duration }
   if (problem) return makeElement("tr", {}, file, makeElement("td", { colSpan: 3, className: "many-problem", textContent: problem }));
   const emotion = makeElement("td", {}, makeElement("span", { className: "many-emotion" }, drawFace(speech ? label : "no_speech")));
   emotion.firstChild.append(speech ? nameOf(label) + (unsure ? ` (${texts.unsure_short})` : "") : texts.no_voice);
-  const length = fill(texts.seconds_short, { number: decimal(duration) });
-  return makeElement("tr", {}, file, emotion, makeElement("td", { textContent: speech ? percent(probability) : "" }), makeElement("td", { textContent: length }));
+  return makeElement("tr", {}, file, emotion, makeElement("td", { textContent: speech ? percent(probability) : "" }), makeElement("td", { textContent: formatLength(duration) }));
 }

@@ -1,11 +1,16 @@
-// The timeline of a recording as one SVG: the waveform on top, below it the emotions as stacked areas.
-// Drawn in pixels of the width at hand, so that its letters stay readable on a phone.
+// The timeline of a recording as one SVG: the waveform on top, below it the emotions as stacked areas; of many minutes
+// a ribbon of the strongest emotion and a line for each. Drawn in pixels of the width at hand, so that its letters stay
+// readable on a phone.
 
 const WAVEFORM_HEIGHT = 56;
 const AREAS_TOP = 68;
 const AREAS_HEIGHT = 132;
 const AXIS_HEIGHT = 24;
-const CHART_HEIGHT = AREAS_TOP + AREAS_HEIGHT + AXIS_HEIGHT;
+const RIBBON_HEIGHT = 30;
+const LINES_TOP = AREAS_TOP + RIBBON_HEIGHT + 12;
+const LINES_HEIGHT = 120;
+const MOMENT_WIDTH = 4; // pixels of a moment on the ribbon, at least
+const SMOOTHING_WIDTH = 14; // pixels of the standard deviation by which the lines are smoothed
 const LETTER_HEIGHT = 20; // pixels that a name needs
 const LETTER_WIDTH = 8.5;
 const BAR_STEP = 4; // pixels from bar to bar of the waveform
@@ -21,19 +26,122 @@ function drawShape(tag, attributes, ...children) {
   return shape;
 }
 
-// `nameTime` writes a time of the axis.
-function drawTimeline({ segments, waveform, duration }, width, nameTime = formatClock) {
+// `nameTime` writes a time of the axis. A single segment has a waveform and, unless it is asked for, no areas.
+function drawTimeline({ segments, waveform, duration, areas = segments.length > 1 }, width, nameTime = formatClock) {
   const scale = width / duration; // pixels a second
-  return drawShape(
-    "svg",
-    { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, height: CHART_HEIGHT, "aria-hidden": "true" },
+  const runs = areas ? speechRuns(segments) : [];
+  const height = AXIS_HEIGHT + (areas ? AREAS_TOP + AREAS_HEIGHT : WAVEFORM_HEIGHT);
+  return drawChartOf(
+    width,
+    height,
     drawWaveform(waveform, segments, duration, width),
-    ...speechRuns(segments).flatMap((run) => [
+    ...runs.flatMap((run) => [
       drawAreas(run, scale),
       ...dominantStretches(run).flatMap((stretch) => drawName(stretch, run, scale)),
     ]),
-    drawAxis(duration, scale, width, nameTime, CHART_HEIGHT),
+    drawAxis(duration, scale, width, nameTime, height),
   );
+}
+
+function drawChartOf(width, height, ...parts) {
+  return drawShape("svg", { viewBox: `0 0 ${width} ${height}`, height, "aria-hidden": "true" }, ...parts);
+}
+
+// The same of a recording of many minutes.
+function drawRibbon({ moments, waveform, duration }, width) {
+  const scale = width / duration;
+  const height = LINES_TOP + LINES_HEIGHT + AXIS_HEIGHT;
+  const segments = smoothed(fewer(moments, Math.ceil(width / MOMENT_WIDTH)), SMOOTHING_WIDTH / scale);
+  const half = LINES_TOP + LINES_HEIGHT / 2;
+  return drawChartOf(
+    width,
+    height,
+    drawWaveform(waveform, segments, duration, width),
+    drawShape("path", { class: "half", d: `M0 ${half}H${width}` }),
+    ...speechRuns(segments).flatMap((run) => [
+      ...dominantStretches(run).flatMap((stretch) => drawPassage(stretch, scale)),
+      ...Object.keys(run[0].scores).map((emotion) => drawLine(run, emotion, scale)),
+    ]),
+    drawAxis(duration, scale, width, formatClock, height),
+  );
+}
+
+// Neighbouring moments as one, so that at most `count` are left; scores are the means of those with speech.
+function fewer(moments, count) {
+  const size = Math.ceil(moments.length / count);
+  if (size < 2) return moments;
+  return Array.from({ length: Math.ceil(moments.length / size) }, (_, index) => {
+    const group = moments.slice(index * size, (index + 1) * size);
+    const spoken = group.filter(({ speech }) => speech);
+    return { start: group[0].start, end: group.at(-1).end, speech: spoken.length > 0, scores: meanScores(spoken, () => 1) };
+  });
+}
+
+// Scores of each moment with speech as the mean of those around it, by a bell curve of so many seconds.
+function smoothed(moments, deviation) {
+  const middle = ({ start, end }) => (start + end) / 2;
+  const reach = Math.ceil((3 * deviation) / Math.max(1e-3, moments[0].end - moments[0].start));
+  return moments.map((moment, index) => {
+    if (!moment.speech) return moment;
+    const around = moments.slice(Math.max(0, index - reach), index + reach + 1).filter(({ speech }) => speech);
+    return { ...moment, scores: meanScores(around, (other) => Math.exp(-(((middle(other) - middle(moment)) / deviation) ** 2) / 2)) };
+  });
+}
+
+function meanScores(moments, weigh) {
+  const weights = moments.map(weigh);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const names = Object.keys(moments[0]?.scores ?? {});
+  return Object.fromEntries(names.map((name) => [name, moments.reduce((sum, { scores }, index) => sum + weights[index] * scores[name], 0) / total]));
+}
+
+function drawPassage({ emotion, start, end }, scale) {
+  const [x, width] = [start * scale, (end - start) * scale];
+  const band = drawShape("rect", { class: "passage", x, y: AREAS_TOP, width, height: RIBBON_HEIGHT, "data-emotion": emotion });
+  const name = nameOf(emotion);
+  if (width < LETTER_HEIGHT + 2) return [band];
+  if (letterWidths(name) + LETTER_HEIGHT / 2 > width) return [band, placeFace(emotion, x + width / 2, AREAS_TOP + RIBBON_HEIGHT / 2)];
+  const place = { x: x + width / 2, y: AREAS_TOP + RIBBON_HEIGHT / 2 + LETTER_HEIGHT / 4, class: "area-name", "data-emotion": emotion };
+  return [band, drawShape("text", place, name)];
+}
+
+// A face where there is no room for the name.
+function placeFace(emotion, x, y) {
+  const face = drawFace(emotion);
+  const size = LETTER_HEIGHT;
+  for (const [key, value] of Object.entries({ x: x - size / 2, y: y - size / 2, width: size, height: size })) face.setAttribute(key, value);
+  return face;
+}
+
+function drawLine(run, emotion, scale) {
+  const height = ({ scores }) => (LINES_TOP + LINES_HEIGHT * (1 - scores[emotion])).toFixed(1);
+  const points = run.map((moment) => `${(((moment.start + moment.end) / 2) * scale).toFixed(1)} ${height(moment)}`);
+  const [first, last] = [run[0].start * scale, run.at(-1).end * scale];
+  const d = `M${first.toFixed(1)} ${height(run[0])}L${points.join("L")}L${last.toFixed(1)} ${height(run.at(-1))}`;
+  return drawShape("path", { class: "line", d, "data-emotion": emotion });
+}
+
+// Pixels that a name needs; a Chinese letter is twice as wide as a Latin one.
+function letterWidths(text) {
+  return [...text].reduce((sum, letter) => sum + (letter > "\u2e7f" ? 2 : 1) * LETTER_WIDTH, 0);
+}
+
+// Moments as page/answer.py packs them: the emotions, and rows of an end in seconds and, where there is speech, the per
+// mille of each emotion.
+function unpackMoments(packed) {
+  const [emotions, lines] = JSON.parse(packed);
+  let start = 0;
+  return lines.map(([end, ...shares]) => {
+    const scores = Object.fromEntries(emotions.map((emotion, index) => [emotion, (shares[index] ?? 0) / 1000]));
+    const moment = { start, end, speech: shares.length > 0, scores };
+    start = end;
+    return moment;
+  });
+}
+
+// An array of numbers from 0 to 255, of base64.
+function unpackBytes(text) {
+  return Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
 function strongest(segment) {
@@ -74,7 +182,7 @@ function drawWaveform(waveform, segments, duration, width) {
   for (let index = 0; index < count; index++) {
     const from = Math.floor((index * waveform.length) / count);
     const until = Math.max(from + 1, Math.floor(((index + 1) * waveform.length) / count));
-    const height = Math.max(2, WAVEFORM_HEIGHT * Math.max(...waveform.slice(from, until)));
+    const height = Math.max(2, WAVEFORM_HEIGHT * Math.max(0, ...waveform.slice(from, until)));
     const segment = segmentAt(segments, ((index + 0.5) * duration) / count);
     const bar = { x: index * BAR_STEP, y: (WAVEFORM_HEIGHT - height) / 2, width: BAR_STEP - 1.5, height, rx: 1.25 };
     if (segment.speech) bar["data-emotion"] = strongest(segment)[0];
@@ -123,7 +231,7 @@ function drawAreas(run, scale) {
 // The emotion's name inside its area, at the place with the most room for it, if there is enough.
 function drawName({ emotion, start, end }, run, scale) {
   const text = nameOf(emotion);
-  const half = (LETTER_WIDTH * text.length + LETTER_HEIGHT / 2) / 2 / scale; // seconds
+  const half = (letterWidths(text) + LETTER_HEIGHT / 2) / 2 / scale; // seconds
   let best = { room: LETTER_HEIGHT };
   for (let time = start + half; time <= end - half; time += half / 2) {
     const bands = [time - half, time, time + half].map((moment) => bandAt(run, emotion, moment));

@@ -44,7 +44,17 @@ Blocks = Iterable[np.ndarray]  # decoded pieces, float32 (frames, channels) or (
 
 
 class AudioError(ValueError):
-    """A recording that cannot be used; the message says what was given and what is accepted."""
+    """
+    A recording that cannot be used; the message says what was given and what is accepted.
+
+    Attributes:
+        reason: the kind of problem, for those who say it in other words: "undecodable", "no_audio", "no_samples",
+            "too_long", or "unusable" for every other.
+    """
+
+    def __init__(self, message: str, reason: str = "unusable"):
+        super().__init__(message)
+        self.reason = reason
 
 
 def load_audio(
@@ -111,7 +121,7 @@ def decode_stream(stream: BinaryIO, name: str, target_rate: int, max_duration: f
     """Decode an open, seekable binary stream; `name` is what messages call it."""
     start = stream.tell()
     if not stream.read(1):
-        raise AudioError(f"{sentence(name)} is empty: there is nothing to decode.")
+        raise AudioError(f"{sentence(name)} is empty: there is nothing to decode.", "no_samples")
     stream.seek(start)
     try:
         file = soundfile.SoundFile(stream)
@@ -150,7 +160,7 @@ def decode_by_ffmpeg(
     """Decode with the ffmpeg program what soundfile could not open; `cause` is why it could not."""
     program = shutil.which("ffmpeg")
     if program is None:
-        raise AudioError(f"{sentence(name)} cannot be decoded: {FFMPEG_ADVICE}.") from cause
+        raise AudioError(f"{sentence(name)} cannot be decoded: {FFMPEG_ADVICE}.", "undecodable") from cause
     with tempfile.TemporaryDirectory(prefix="ser-") as folder:
         # A copy, because m4a and mp4 cannot be read from a pipe, and a name that is no option and no address.
         path = Path(folder, "recording")
@@ -181,10 +191,10 @@ def collect_au(stream: BinaryIO, name: str, target_rate: int, max_duration: floa
     """Samples of an AU stream: a big-endian header that tells rate and channels, then the samples."""
     header = stream.read(24)
     if len(header) < 24:
-        raise AudioError(undecodable(name, messages))
+        raise undecodable(name, messages)
     magic, offset, _size, _encoding, rate, channels = struct.unpack(">4s5I", header)
     if magic != b".snd":
-        raise AudioError(undecodable(name, messages))
+        raise undecodable(name, messages)
     stream.read(offset - len(header))
     checked_rate(rate, name)
     return collect(au_blocks(stream, channels), rate, target_rate, max_duration, name)
@@ -198,16 +208,17 @@ def au_blocks(stream: BinaryIO, channels: int) -> Iterator[np.ndarray]:
         yield np.frombuffer(content[:whole], ">f4").astype(np.float32).reshape(-1, channels)
 
 
-def undecodable(name: str, messages: BinaryIO) -> str:
-    """What to say of a recording that neither soundfile nor ffmpeg could decode."""
+def undecodable(name: str, messages: BinaryIO) -> AudioError:
+    """The error for a recording that neither soundfile nor ffmpeg could decode."""
     messages.seek(0)
     lines = messages.read().decode(errors="replace").strip().splitlines()
     if any("matches no streams" in line for line in lines):
-        return f"{sentence(name)} has no audio stream: give a recording with sound."
+        return AudioError(f"{sentence(name)} has no audio stream: give a recording with sound.", "no_audio")
     said = f" (ffmpeg says: {lines[-1].rpartition(': ')[2]})" if lines else ""
-    return (
+    return AudioError(
         f"{sentence(name)} is no recording, or a damaged one{said}: give a file in {SOUNDFILE_FORMATS}, or another "
-        "format that ffmpeg reads."
+        "format that ffmpeg reads.",
+        "undecodable",
     )
 
 
@@ -293,7 +304,7 @@ def collect(blocks: Blocks, rate: int, target_rate: int, max_duration: float, na
         mono = to_mono(block)
         content += (mono if resampler is None else resampler.resample_chunk(mono)).tobytes()
     if frames == 0:
-        raise AudioError(f"{sentence(name)} has no samples: give a recording with sound.")
+        raise AudioError(f"{sentence(name)} has no samples: give a recording with sound.", "no_samples")
     if resampler is not None:
         content += resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
     return checked_samples(np.frombuffer(content, np.float32), name)
@@ -311,7 +322,7 @@ def to_mono(block: np.ndarray) -> np.ndarray:
 def checked_samples(waveform: np.ndarray, name: str) -> np.ndarray:
     """The waveform, if it has samples and all of them are numbers of a plausible size."""
     if len(waveform) == 0:
-        raise AudioError(f"{sentence(name)} is shorter than one sample at {SAMPLING_RATE} Hz.")
+        raise AudioError(f"{sentence(name)} is shorter than one sample at {SAMPLING_RATE} Hz.", "no_samples")
     low, high = float(waveform.min()), float(waveform.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise AudioError(f"{sentence(name)} has NaN or infinite samples: clean them first, or record again.")
@@ -339,7 +350,8 @@ def check_duration(duration: float, max_duration: float, name: str, is_whole: bo
     if duration > max_duration:
         length = f"{spoken_duration(duration)} long" if is_whole else f"longer than {spoken_duration(max_duration)}"
         raise AudioError(
-            f"{sentence(name)} is {length}: at most {spoken_duration(max_duration)} are accepted, so cut it first."
+            f"{sentence(name)} is {length}: at most {spoken_duration(max_duration)} are accepted, so cut it first.",
+            "too_long",
         )
 
 

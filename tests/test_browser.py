@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -217,6 +218,74 @@ def test_upload(visit, speech, tmp_path):
         expect(card(page, "empty")).to_be_visible()
 
 
+def test_any_file_again_and_again(visit, speech_file, tmp_path):
+    page = visit()
+    video = ["-f", "lavfi", "-i", "color=c=red:s=64x64:d=3"]
+    for name, options in {"voice.webm": [], "video.mp4": video, "mute.mp4": None}.items():
+        sources = video if options is None else [*options, "-i", speech_file]
+        subprocess.run(["ffmpeg", "-v", "error", *sources, tmp_path / name], check=True)
+        upload(page, tmp_path / name)
+        expect(page.locator(".voice-name")).to_have_text(name)
+        expect(card(page, "problem" if options is None else "answer")).to_be_visible()
+    expect(page.locator("#answer .answer-detail")).to_contain_text("'mute.mp4' has no sound")
+    expect(page.locator("#answer .answer-bars")).to_be_hidden()
+    for _ in range(2):  # the same file once more
+        upload(page, speech_file)
+        expect(card(page, "answer")).to_be_visible()
+
+
+def test_sound_and_picture_are_one(visit, tmp_path):
+    page = visit()
+    soundfile.write(tmp_path / "talk.wav", speech_like(10.0), RATE)
+    upload(page, tmp_path / "talk.wav")
+    expect(card(page, "answer")).to_be_visible()
+    plot, playhead = page.locator(".timeline-plot"), page.locator(".playhead")
+    plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 100})
+    expect(page.get_by_role("button", name=ENGLISH["pause"], exact=True)).to_be_visible()
+    playhead.press("Enter")
+    expect(page.get_by_role("button", name=ENGLISH["play"], exact=True)).to_be_visible()
+    heard = float(playhead.get_attribute("aria-valuenow"))
+    assert 5.0 <= heard < 10.0
+    playhead.press("ArrowLeft")
+    expect(playhead).to_have_attribute("aria-valuenow", re.compile(rf"^{heard - 1:.1f}$|^{heard - 0.9:.1f}$"))
+    page.locator("#answer summary").click()
+    page.locator(".passage-play").first.click()
+    expect(page.get_by_role("button", name=ENGLISH["pause"], exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name=ENGLISH["play"], exact=True)).to_be_visible()  # where the passage ends
+
+
+def test_minutes_are_a_ribbon_that_can_be_enlarged(visit, tmp_path):
+    page = visit(width=390)
+    soundfile.write(tmp_path / "talk.flac", np.tile(speech_like(10.0), 15), RATE)
+    upload(page, tmp_path / "talk.flac")
+    expect(page.locator("#answer .passage").first).to_be_visible()
+    assert page.locator("#answer .line").count() >= len(EMOTIONS)
+    width = page.locator(".timeline-plot").bounding_box()["width"]
+    page.get_by_role("button", name=ENGLISH["zoom_in"]).click()
+    assert page.locator(".timeline-plot").bounding_box()["width"] == pytest.approx(2 * width, abs=2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_language_can_be_chosen_and_stays(visit):
+    page = visit()
+    page.get_by_role("combobox", name=ENGLISH["language"]).select_option("de")
+    expect(page).to_have_title(TEXTS["de"]["title"])
+    expect(page.get_by_role("tab", name=TEXTS["de"]["tab_about"])).to_be_visible()
+    expect(page.locator(".microphone-status").first).to_have_text(TEXTS["de"]["idle"])
+    assert page.evaluate("document.documentElement.lang") == "de"
+
+
+def test_tabs_by_arrow_keys(visit):
+    page = visit()
+    page.get_by_role("tab", name=ENGLISH["tab_speak"]).focus()
+    page.keyboard.press("ArrowRight")
+    live = page.get_by_role("tab", name=ENGLISH["tab_live"])
+    expect(live).to_be_focused()
+    expect(live).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("End")
+    expect(page.get_by_role("tab", name=ENGLISH["tab_about"])).to_be_focused()
+
+
 def test_long_recording_has_a_timeline(visit, tmp_path):
     page = visit(width=390)
     pause = np.zeros(4 * RATE)
@@ -251,8 +320,7 @@ def test_long_recording_shows_its_progress(visit, tmp_path):
 
 def test_inside_shows_what_the_network_hears(visit, speech_file):
     page = visit(theme="dark")
-    page.get_by_role("button", name=ENGLISH["inside"]).click()
-    expect(page.locator(".inside-message")).to_have_text(ENGLISH["inside_empty"])
+    expect(page.get_by_role("button", name=ENGLISH["inside"])).to_be_hidden()
     upload(page, speech_file)
     expect(card(page, "answer")).to_be_visible()
     expect(page.locator(".inside")).to_be_hidden()

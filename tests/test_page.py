@@ -84,8 +84,32 @@ def test_answer_to_an_hour_stays_small():
     assert len(json.dumps(files)) < 3_000_000
 
 
-def test_short_answer_has_nothing_to_save(recognizer, speech):
-    assert describe(recognizer.predict(speech, sampling_rate=SAMPLING_RATE), speech, "hello")["files"] == {}
+def test_short_answer_can_be_saved(recognizer, speech):
+    answer = describe(recognizer.predict(speech, sampling_rate=SAMPLING_RATE), speech, "hello")
+    assert set(answer["files"]) == {"csv", "json"}
+    assert json.loads(answer["files"]["json"])["label"] == answer["ranking"][0]["emotion"]
+
+
+def test_silence_has_nothing_to_save(recognizer):
+    silence = np.zeros(SAMPLING_RATE, np.float32)
+    assert describe(recognizer.predict(silence, sampling_rate=SAMPLING_RATE), silence, "hush")["files"] == {}
+
+
+def test_every_second_reaches_the_picture(recognizer):
+    waveform = np.concatenate([np.tile(speech_like(10.0), 20), np.zeros(5 * SAMPLING_RATE)])
+    prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE)
+    emotions, rows = json.loads(describe(prediction, waveform, "talk")["fine"])
+    assert emotions == list(prediction.scores)
+    assert len(rows) == len(prediction.segments)
+    assert rows[-1] == [205.0]
+    assert [share / 1000 for share in rows[0][1:]] == pytest.approx(
+        list(prediction.segments[0].scores.values()), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("reason", ["undecodable", "no_audio", "no_samples", "too_long", "unusable"])
+def test_every_problem_with_a_recording_has_words(reason):
+    assert f"problem_{reason}" in ENGLISH
 
 
 def test_live_visitor_is_heard_until_stop(recognizer, speech):

@@ -174,6 +174,22 @@ def test_files_that_are_none(tmp_path):
     assert "wav, flac, ogg" in refused(encoded(np.zeros(100))[:20])
 
 
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (b"", "no_samples"),
+        (b"not a recording " * 100, "undecodable"),
+        (encoded(np.zeros(0)), "no_samples"),
+        (encoded(np.array([0.0, np.nan]), subtype="FLOAT"), "unusable"),
+        (np.zeros(0, np.float32), "no_samples"),
+    ],
+)
+def test_an_error_tells_its_kind(given, reason):
+    with pytest.raises(AudioError) as caught:
+        load_audio(given, sampling_rate=RATE)
+    assert caught.value.reason == reason
+
+
 def test_an_unreadable_file(monkeypatch, speech_file):
     def denied(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
