@@ -187,7 +187,8 @@ def moments(segments: Sequence[Segment]) -> list[Moment]:
 def average(segments: Sequence[Segment]) -> Moment:
     """Consecutive segments as one; its scores are the mean of those with speech."""
     spoken = [segment.scores for segment in segments if segment.speech]
-    scores = {emotion: sum(s[emotion] for s in spoken) / max(1, len(spoken)) for emotion in segments[0].scores}
+    totals = {emotion: sum(scores[emotion] for scores in spoken) for emotion in segments[0].scores}
+    scores = {emotion: round(total / max(1, len(spoken)), SCORE_DIGITS) for emotion, total in totals.items()}
     return Moment(start=segments[0].start, end=segments[-1].end, speech=bool(spoken), scores=scores)
 
 

@@ -136,7 +136,7 @@ function showScores(waveform, scores) {
     second: nameOf(second),
     percent: percent(probability),
     second_percent: percent(next),
-    seconds: fill(texts.seconds, { number: decimal(seconds(waveform)) }),
+    length: formatLength(seconds(waveform)),
   };
   const verdict = unsure ? "unsure" : "sounds";
   show("answer", fill(texts[verdict], words), fill(texts[`${verdict}_detail`], words), unsure ? [first, second] : [first], ranking);
