@@ -1,5 +1,6 @@
 """The heart of the model card, read from the files beside the weights of the model that is running."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE = "metrics.json", "recipe.json", "model.
 FILES = (METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE)
 UNSEEN = "speaker-disjoint"  # the protocol under which no speaker of the test was heard in training
 VERSION_DIGITS = 8  # of the weights' SHA-256
-MIXED_CASE = {"emodb": "EmoDB"}  # the other corpora are written in capitals
+MIXED_CASE = {"emodb": "EmoDB", "emospeechcmd": "EmoSpeechCmd", "nemo": "nEMO"}  # the other corpora are written in capitals
 
 
 class Quality(TypedDict):
@@ -50,12 +51,18 @@ def about(folder: Path, name: str) -> About:
     metrics, recipe = read(folder / METRICS_FILE), read(folder / RECIPE_FILE)
     return About(
         name=recipe.get("name", name),
-        version=hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:VERSION_DIGITS],
+        version=weights_version(folder / WEIGHTS_FILE),
         parameters=metrics.get("parameters"),
         corpora=[corpus_title(corpus) for corpus in recipe.get("corpora", [])],
         speakers=len(recipe.get("speakers", [])),
         quality=quality(metrics) if metrics else None,
     )
+
+
+@functools.cache
+def weights_version(path: Path) -> str:
+    """The first digits of the weights' SHA-256, computed once for all visitors."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:VERSION_DIGITS]
 
 
 def corpus_title(corpus: str) -> str:

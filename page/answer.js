@@ -50,7 +50,7 @@ function draw() {
   const [title, explanation] = describe();
   find("answer-title").textContent = title;
   find("answer-detail").textContent = explanation;
-  find("answer-advice").textContent = answer.advice.map((key) => texts[key]).join(" ");
+  find("answer-advice").textContent = [...answer.advice, ...(answer.familiar ? [] : ["unfamiliar"])].map((key) => texts[key]).join(" ");
   if (answer.state !== "thinking") drawBars(answer.ranking); // until then the former bars stay
   find("answer-bars").hidden = answer.state === "no_speech" || answer.state === "problem";
   find("answer-progress").hidden = answer.state !== "thinking" || answer.progress === 0;
@@ -83,7 +83,7 @@ function describe() {
     length: formatLength(answer.duration),
   };
   const verdict = answer.unsure ? "unsure" : "sounds";
-  return [fill(texts[verdict], words), remarkAdapted(fill(texts[`${verdict}_detail`], words), answer.adapted)];
+  return [fill(texts[verdict], words), remarkAdapted(fill(texts[`${verdict}_detail`], words) + remarkArousal(answer.arousal), answer.adapted)];
 }
 
 function drawBars(ranking) {

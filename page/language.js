@@ -50,6 +50,11 @@ function formatLength(seconds) {
   return seconds < 60 ? fill(texts.seconds_short, { number: decimal(seconds) }) : formatClock(seconds);
 }
 
+// How lively a voice is, from 0 to 1, behind other words; nothing where it is not known.
+function remarkArousal(arousal) {
+  return arousal === null || arousal === undefined ? "" : ` · ${fill(texts.arousal, { percent: percent(arousal) })}`;
+}
+
 // What a file may be, for the words of `drop_formats`.
 function limitsInWords({ max_minutes, max_megabytes }) {
   const inUnit = (number, unit, unitDisplay) =>

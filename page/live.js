@@ -27,7 +27,7 @@ button.onPress(() => {
   if (microphone) stop(texts.live_again);
   else if (!button.isBusy()) start();
 });
-show("empty", texts.live_empty, texts.live_empty_detail);
+show(["empty"], texts.live_empty, texts.live_empty_detail);
 drawRolling();
 new ResizeObserver(drawRolling).observe(find("timeline-chart"));
 watch("now", () => receive(props.now));
@@ -41,7 +41,7 @@ async function start() {
     return button.show("refused", explainRefusal(error));
   }
   button.show("listening", texts.live_listening, formatClock(0));
-  show("thinking", texts.live_waiting, "");
+  show(["thinking"], texts.live_waiting, "");
 }
 
 function hear(chunk, sampleRate) {
@@ -79,8 +79,8 @@ function receive(now) {
   if (now.state !== "speech" && now.state !== "silent") return stop(explainEnd(now.state));
   button.tick(now.end);
   segments = [...segments.filter(({ end }) => end > now.end - SHOWN_SECONDS), now];
-  if (now.speech) show(now.label, fill(texts.sounds, { first: nameOf(now.label) }), remarkAdapted(fill(texts.live_now, { percent: percent(now.scores[now.label]) }), now.adapted));
-  else show("no_speech", texts.live_silent, texts.live_silent_detail);
+  if (now.speech) showEmotion(now, texts.live_now);
+  else show(["no_speech"], texts.live_silent, texts.live_silent_detail);
   drawRolling();
   root.dataset.latency = Math.round(performance.now() - since); // milliseconds from the first sound of the chunk
 }
@@ -97,12 +97,25 @@ async function stop(remark) {
   await close();
   submit({ number, rate: 0, samples: "" });
   button.show("idle", remark);
+  const last = segments.findLast(({ speech }) => speech);
+  if (last) showEmotion(last, texts.live_last);
+  else show(["empty"], texts.live_empty, texts.live_empty_detail);
 }
 
-function show(face, title, detail) {
-  if (find("answer-faces").firstChild?.dataset.emotion !== face) find("answer-faces").replaceChildren(drawFace(face));
+// As the answer to a recording says it; `when` is the text that tells how likely it is, and when.
+function showEmotion({ label, scores, sure, arousal, familiar, adapted }, when) {
+  const [second] = Object.entries(scores).filter(([emotion]) => emotion !== label).sort((a, b) => b[1] - a[1]).map(([emotion]) => emotion);
+  const words = { first: nameOf(label), second: nameOf(second), percent: percent(scores[label]) };
+  show(sure ? [label] : [label, second], fill(sure ? texts.sounds : texts.unsure, words), remarkAdapted(fill(when, words) + remarkArousal(arousal), adapted));
+  find("answer-advice").textContent = familiar ? "" : texts.unfamiliar;
+}
+
+function show(faces, title, detail) {
+  const shown = [...find("answer-faces").children].map(({ dataset }) => dataset.emotion);
+  if (shown.join() !== faces.join()) find("answer-faces").replaceChildren(...faces.map(drawFace));
   if (find("answer-title").textContent !== title) find("answer-title").textContent = title;
   find("answer-detail").textContent = detail;
+  find("answer-advice").textContent = "";
 }
 
 function drawRolling() {
@@ -122,6 +135,10 @@ function drawRolling() {
   const waveform = [...Array(bars - answered.length).fill(0), ...answered.map((peak) => peak / loudest)];
   const picture = { segments: [before, ...shown], waveform, duration: SHOWN_SECONDS, areas: true };
   chart.replaceChildren(drawTimeline(picture, chart.clientWidth, nameTime));
+  const heardEmotions = [...new Set(segments.filter(({ speech }) => speech).flatMap(({ scores }) => Object.keys(scores)))];
+  if (find("shares-list").childElementCount !== heardEmotions.length) {
+    find("shares-list").replaceChildren(...heardEmotions.map((emotion) => makeElement("li", {}, drawFace(emotion), nameOf(emotion))));
+  }
   chart.setAttribute("aria-label", `${find("live-heading").textContent}: ${find("answer-title").textContent}`);
 }
 

@@ -31,7 +31,7 @@ function describeRest(failed, total, given) {
   const sentences = [];
   if (failed > 0) sentences.push(fill(texts.many_failed, { failed }));
   if (given > total) sentences.push(fill(texts.many_extra, { count: total }));
-  return sentences.join(" ");
+  return sentences.join(" · ");
 }
 
 function drawRow({ name, problem, label, speech, unsure, probability, duration }) {

@@ -344,6 +344,9 @@ def test_live_follows_the_voice(visit):
     expect(page.locator("#live .areas").first).to_be_visible()
     page.locator("#live").get_by_role("button", name="Stop", exact=True).click()
     expect(page.locator("#live .microphone-status")).to_have_text(ENGLISH["live_again"])
+    expect(page.locator("#live .answer-title")).to_have_text(re.compile("^(Sounds|Unsure between) "))
+    expect(page.locator("#live .answer-detail")).to_contain_text("last heard")
+    assert page.locator("#live .shares-list li").count() == len(EMOTIONS)
 
 
 def test_live_tells_that_the_microphone_is_blocked(visit):
@@ -442,7 +445,7 @@ def test_live_adapts_to_my_voice_until_it_is_forgotten(visit):
     expect(live).to_contain_text(ENGLISH["voice_adapted"])
     switch = page.get_by_role("switch", name=ENGLISH["voice_switch"])
     switch.click()
-    expect(live).to_have_text(re.compile(r"likely right now$"))
+    expect(live).to_have_text(re.compile(r"likely right now · liveliness \d+%$"))
     press(page, "Stop")
     open_part(page, "voice")
     press(page, ENGLISH["voice_again"])
