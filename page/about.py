@@ -11,7 +11,8 @@ METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE = "metrics.json", "recipe.json", "model.
 FILES = (METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE)
 UNSEEN = "speaker-disjoint"  # the protocol under which no speaker of the test was heard in training
 VERSION_DIGITS = 8  # of the weights' SHA-256
-MIXED_CASE = {"emodb": "EmoDB", "emospeechcmd": "EmoSpeechCmd", "nemo": "nEMO"}  # the other corpora are written in capitals
+# The other corpora are written in capitals.
+MIXED_CASE = {"emodb": "EmoDB", "emospeechcmd": "EmoSpeechCmd", "nemo": "nEMO"}
 
 
 class Quality(TypedDict):

@@ -39,7 +39,7 @@ find("playhead").addEventListener("keydown", seekByKey);
 
 // What is no answer of the server's.
 function show(local) {
-  answer = { ...props.value, ranking: [], segments: [], shares: [], advice: [], files: {}, stretches: "[]", fine: "[[],[]]", waveform: "", progress: 0, ...local };
+  answer = { ...props.value, ranking: [], segments: [], shares: [], advice: [], files: {}, stretches: "[]", fine: "[[],[]]", waveform: "", progress: 0, familiar: true, ...local };
   draw();
 }
 
