@@ -79,6 +79,7 @@ function draw() {
   find("voice-known").hidden = reading;
   find("voice-step").textContent = fill(texts.voice_step, { number: step + 1, count: SENTENCES });
   find("voice-steps").replaceChildren(...Array.from({ length: SENTENCES }, (_, index) => drawStep(index, step)));
+  find("voice-mood").textContent = texts[`voice_mood_${step + 1}`];
   find("voice-sentence").textContent = texts[`voice_sentence_${step + 1}`];
   find("answer-title").textContent = fill(texts.voice_done, { count: heard });
   find("answer-detail").textContent = texts.voice_done_detail;

@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from page.live import decoded
-from ser_model.adaptation import LARGEST_CORRECTION, AdaptedBackend, voice_correction
+from ser_model.adaptation import LARGEST_CORRECTION, PRIOR_CLIPS, AdaptedBackend, voice_correction
 from ser_model.audio_io import AudioError
 from ser_model.recognizer import EmotionRecognizer
 
@@ -47,8 +47,12 @@ class OwnVoice:
     wanted: bool = True
 
     def correction(self) -> np.ndarray | None:
-        """What `voice_correction` gives; None before there are sentences enough."""
-        return voice_correction(np.array(self.sentences)) if len(self.sentences) >= SENTENCES else None
+        """What `voice_correction` gives, within what so few sentences deserve; None before there are enough."""
+        count = len(self.sentences)
+        if count < SENTENCES:
+            return None
+        largest = LARGEST_CORRECTION * count / (count + PRIOR_CLIPS)
+        return np.clip(voice_correction(np.array(self.sentences)), -largest, largest)
 
 
 class OwnVoices:

@@ -120,6 +120,7 @@ def read_sentences(page: Page) -> None:
     for number in range(1, SENTENCES + 1):
         expect(page.locator(".voice-step")).to_have_text(f"Sentence {number} of {SENTENCES}")
         expect(page.locator(".voice-sentence")).to_have_text(ENGLISH[f"voice_sentence_{number}"])
+        expect(page.locator(".voice-mood")).to_have_text(ENGLISH[f"voice_mood_{number}"])
         press(page, "Record")
         expect(page.get_by_role("button", name="Stop", exact=True)).to_be_focused()
         page.wait_for_timeout(RECORDED_SECONDS * 1000)

@@ -5,7 +5,7 @@ import pytest
 
 import page.my_voice
 from page.live import LiveStreams
-from page.my_voice import SENTENCES, Known, OwnVoices, Request
+from page.my_voice import SENTENCES, Known, OwnVoice, OwnVoices, Request
 from page.texts import ENGLISH
 from scripts.page_client import encoded
 from ser_model.audio_io import SAMPLING_RATE
@@ -51,6 +51,13 @@ def test_three_sentences_adapt_as_the_recogniser_does(recognizer):
     assert {emotion: weight / sum(weighted.values()) for emotion, weight in weighted.items()} == pytest.approx(
         expected, abs=1e-4
     )
+
+
+def test_few_sentences_change_little():
+    certain = np.array([0.998, 0.001, 0.001])
+    few, many = (np.abs(OwnVoice([certain] * count).correction()).max() for count in (SENTENCES, 30))
+    assert np.exp(few) < 2
+    assert few < many
 
 
 def test_long_sentence_counts_once(recognizer):
