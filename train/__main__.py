@@ -37,7 +37,9 @@ PROTOCOLS_HELP = """protocols, of train/data/splits.py:
   emodb, savee             leave one speaker out; emodb-pairs leaves out two
   iemocap                  leave one session out, four labels
   speakers                 five speaker folds of every corpus of the recipe
-  cross-corpus             leave one corpus of the recipe out, with the labels that all of them have
+  nemo, nemo-thirds        one speaker of nEMO out, or three folds of three
+  emospeechcmd             five folds of EmoSpeechCmd's users
+  cross-corpus             leave one corpus of the recipe out, tested on the labels that the others have
   random                   a random split: speakers are seen in training
 
 A protocol of one corpus tests that corpus alone. The recipe's other corpora train along in every fold with all their

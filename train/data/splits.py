@@ -205,14 +205,6 @@ def present_folds(protocol: str, folds: list[Fold], present: list[str]) -> list[
     return [fold for fold in cut if fold.test_speakers]
 
 
-def labels_in_common(dataset: Dataset) -> list[str]:
-    """Labels that every corpus of a dataset has, in the order of its label column: those of a cross-corpus result."""
-    rows = set(zip(column(dataset, "corpus"), column(dataset, "label"), strict=True))
-    corpora = {corpus for corpus, _ in rows}
-    names = dataset.features["label"].names
-    return [name for index, name in enumerate(names) if all((corpus, index) in rows for corpus in corpora)]
-
-
 def split_fold(dataset: Dataset, fold: Fold, *, seed: int = 0, fraction: float = FRACTION) -> DatasetDict:
     """Splits a dataset into train, validation and test for one fold of a protocol.
 

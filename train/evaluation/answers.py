@@ -18,7 +18,10 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from ser_model.answer_rule import AROUSAL, AnswerRule
-from train.evaluation.scoring import score_matrix, target_indices
+from train.evaluation.scoring import among_labels_of_corpora, score_matrix, target_indices
+from train.metrics.brier_score.brier_score import brier_score
+from train.metrics.calibration_error.calibration_error import expected_calibration_error
+from train.metrics.uar.uar import unweighted_average_recall
 
 
 RIGHT = 0.6  # share of the sure answers that are to be right
@@ -56,6 +59,19 @@ def answer_figures(predictions: pd.DataFrame, labels: Sequence[str], rule: Answe
         "candidate_coverage": float(held.mean()),
         "candidates": float(sizes.mean()),
         "arousal_auc": arousal_auc(predictions, labels),
+    }
+
+
+def known_figures(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, float]:
+    """UAR among all labels and among those that occur, calibration error and Brier score of a corpus."""
+    own = np.isin(labels, predictions["label"].unique())
+    among_own = among_labels_of_corpora(predictions, np.tile(own, (len(predictions), 1)), labels)
+    scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
+    return {
+        "uar": unweighted_average_recall(targets, scores.argmax(1)),
+        "uar_among_own_labels": unweighted_average_recall(targets, score_matrix(among_own, labels).argmax(1)),
+        "calibration_error": expected_calibration_error(scores, targets),
+        "brier_score": brier_score(scores, targets),
     }
 
 
@@ -135,8 +151,8 @@ def nested_figures(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str
     What fitted thresholds give on corpora that they were not fitted on.
 
     Returns:
-        `corpora`: for each corpus the thresholds fitted on all others and its [`answer_figures`] by them; `mean` of
-        these figures over corpora; `rule`, fitted on all of them, for a checkpoint.
+        `corpora`: for each corpus the thresholds fitted on all others, its [`answer_figures`] by them, and its
+        [`known_figures`]; `mean` of these figures over corpora; `rule`, fitted on all of them, for a checkpoint.
 
     Raises:
         ValueError: fewer than two corpora.
@@ -147,7 +163,7 @@ def nested_figures(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str
     corpora = {}
     for name, rows in groups.items():
         rule = fit_rule(predictions[predictions["corpus"] != name], labels)
-        corpora[name] = vars(rule) | answer_figures(rows, labels, rule)
+        corpora[name] = vars(rule) | known_figures(rows, labels) | answer_figures(rows, labels, rule)
     return {
         "corpora": corpora,
         "mean": pd.DataFrame(corpora.values()).astype(float).mean().to_dict(),

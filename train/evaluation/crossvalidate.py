@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from train.data import PROTOCOLS, CorpusError, Fold, get_folds, labels_in_common, load_corpora, split_fold
+from train.data import PROTOCOLS, CorpusError, Fold, get_folds, load_corpora, split_fold
 from train.data.base import relative
 from train.data.dataset import analysed
 from train.data.registry import unknown_name
@@ -125,8 +125,8 @@ def load_task(recipe: Recipe, protocol: str, corpora_root: Path) -> tuple[Recipe
     if task.labels:
         recipe = with_labels(recipe, task.labels, task.label_map)
     dataset = load_utterances(recipe, corpora_root)
-    if protocol == "cross-corpus":
-        recipe, dataset = with_common_labels(recipe, dataset, corpora_root)
+    if protocol == "cross-corpus" and len(recipe.corpora) < 2:
+        raise RecipeError(f"{recipe.name}: cross-corpus takes at least two corpora; the recipe has {recipe.corpora}.")
     return recipe, dataset
 
 
@@ -135,15 +135,17 @@ def load_utterances(recipe: Recipe, corpora_root: Path) -> Dataset:
     return load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
 
 
-def with_common_labels(recipe: Recipe, dataset: Dataset, corpora_root: Path) -> tuple[Recipe, Dataset]:
-    """A recipe over several corpora, and its utterances, with the labels that each of the corpora has."""
-    if len(recipe.corpora) < 2:
-        raise RecipeError(f"{recipe.name}: cross-corpus takes at least two corpora; the recipe has {recipe.corpora}.")
-    labels = labels_in_common(dataset)
-    if len(labels) < 2:
-        raise RecipeError(f"{recipe.name}: fewer than two labels are common to {', '.join(recipe.corpora)}.")
-    recipe = with_labels(recipe, labels, {})
-    return recipe, load_utterances(recipe, corpora_root)
+def with_labels_heard(test: Dataset, train: Dataset) -> Dataset:
+    """The clips of a test set whose label occurs in training: no model tells apart what it never heard.
+
+    Raises:
+        CorpusError: none of them has such a label.
+    """
+    heard = set(train["label"][:])
+    rows = [row for row, label in enumerate(test["label"][:]) if label in heard]
+    if not rows:
+        raise CorpusError("no label of the test speakers occurs in training.")
+    return test if len(rows) == len(test) else test.select(rows)
 
 
 def with_labels(recipe: Recipe, labels: Sequence[str], label_map: Mapping[str, str]) -> Recipe:
@@ -236,11 +238,14 @@ def run_round(entry: Round, recipe: Recipe, dataset: Dataset, corpora_root: Path
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     splits = split_fold(dataset, entry.fold, seed=entry.seed, fraction=recipe.validation_fraction)
+    left_out = not set(splits["test"]["corpus"][:]) <= set(splits["train"]["corpus"][:])
+    if left_out:
+        splits["test"] = with_labels_heard(splits["test"], splits["train"])
     splits["train"] = shares_of_corpora(splits["train"], recipe.shares)
     checkpoint = fit(recipe, splits, entry.folder, seed=entry.seed, resume=True)
     check_unheard(checkpoint, entry.fold, splits["test"])
     predictions = predict(checkpoint.model, checkpoint.extractor, splits["test"])
-    if recipe.mask_labels:
+    if recipe.mask_labels and not left_out:  # nobody knows the labels of a corpus that was never heard
         allowed = allowed_labels(dataset, splits["test"]["corpus"][:])
         predictions = among_labels_of_corpora(predictions, allowed, recipe.labels)
     draw_states(checkpoint, splits["test"], entry)

@@ -15,6 +15,7 @@ from datasets import Dataset
 from ser_model.modeling_ser import SERForAudioClassification
 from train.data import CORPORA, PROTOCOLS, Fold
 from train.data.base import plural
+from train.evaluation.answers import nested_figures, risk_by_coverage
 from train.evaluation.scoring import metrics, pooled_states, predict, score_matrix, target_indices, write_predictions
 from train.fit.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN, Checkpoint
 from train.fit.recipe import Recipe
@@ -22,11 +23,13 @@ from train.plots.figures import (
     save_confusion_matrix,
     save_pooled_states,
     save_reliability_diagram,
+    save_risk_coverage,
     save_speaker_bars,
 )
 
 
 METRICS_FILE = "metrics.json"
+CROSS_CORPUS = "cross-corpus"
 PREDICTIONS_FILE = "predictions.parquet"
 EXAMPLES_SHOWN = 10
 LIBRARIES = ("torch", "transformers", "datasets", "scikit-learn", "librosa", "soundfile")
@@ -104,11 +107,26 @@ def report_folds(
         **provenance(recipe.to_dict()),
         "parameters": SERForAudioClassification(recipe.config()).num_parameters(),
     } | metrics(predictions, recipe.labels)
+    if protocol == CROSS_CORPUS and predictions["corpus"].nunique() > 1:
+        result["left_out"] = report_left_out(predictions, recipe.labels, output)
     write_metrics(result, output)
     predictions.to_parquet(output / PREDICTIONS_FILE, index=False)
     draw_results(result, predictions, output, PROTOCOLS[protocol].title)
     print(describe_rounds(result), summary(result), sep="\n\n")
     return result
+
+
+def report_left_out(predictions: pd.DataFrame, labels: Sequence[str], output: Path) -> dict[str, Any]:
+    """What answers are worth on corpora that were not heard, see [`nested_figures`]; draws risk against coverage."""
+    risks = {
+        name: risk_by_coverage(score_matrix(rows, labels), target_indices(rows, labels))
+        for name, rows in predictions.groupby("corpus")
+    }
+    save_risk_coverage(risks, output / "risk_coverage.png", PROTOCOLS[CROSS_CORPUS].title)
+    figures = nested_figures(predictions, labels)
+    shown = {name: f"{value:.3f}" for name, value in figures["mean"].items()}
+    print("mean over left-out corpora:", ", ".join(f"{name} {value}" for name, value in shown.items()))
+    return figures
 
 
 def provenance(recipe: Mapping[str, Any]) -> dict[str, Any]:

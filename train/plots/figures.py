@@ -210,6 +210,30 @@ def sex_handles(sexes: Mapping[str, str], speakers: Sequence[str]) -> list[Patch
     ]
 
 
+def save_risk_coverage(risks: Mapping[str, np.ndarray], path: Path, title: str) -> None:
+    """Draw how many answers are wrong, if only the most confident ones are given.
+
+    Args:
+        risks: corpus -> share of wrong answers among the n most confident, for n from 1 to all its clips.
+        path: PNG file.
+        title: what was measured, on what, by which protocol.
+    """
+    figure, axes = plt.subplots(figsize=(3.5, 3.2))
+    colours = (BLUE, ORANGE, OUTLINE, LIGHT_BLUE, GREY, "#009E73")
+    for (name, risk), (line, colour) in zip(
+        risks.items(), itertools.cycle(itertools.product(("-", "--"), colours)), strict=False
+    ):
+        axes.plot(np.arange(1, len(risk) + 1) / len(risk), risk, line, color=colour, linewidth=1.1, label=name)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("coverage (share of recordings answered)")
+    axes.set_ylabel("risk (share of answers that are wrong)")
+    axes.grid()
+    axes.legend(loc="upper left", ncols=2)
+    add_title(figure, title)
+    save(figure, path)
+
+
 def save_reliability_diagram(
     scores: np.ndarray, references: np.ndarray, path: Path, title: str, *, unit: str = "clips"
 ) -> None:

@@ -15,7 +15,6 @@ from train.data import (
     CorpusError,
     Fold,
     get_folds,
-    labels_in_common,
     load_corpora,
     load_corpus,
     official_split,
@@ -157,14 +156,6 @@ def test_iemocap_has_the_four_labels_of_its_usual_task():
 def test_folds_that_cannot_be_had(protocol, speakers, message):
     with pytest.raises(CorpusError, match=message):
         get_folds(protocol, speakers)
-
-
-def test_labels_in_common():
-    dataset = concatenate_datasets([rows_of("savee"), rows_of("tess")])
-    assert labels_in_common(dataset) == ["angry", "calm"]
-    only_angry_in_tess = dataset.filter(lambda row: row["corpus"] == "savee" or row["label"] == 0)
-    assert labels_in_common(only_angry_in_tess) == ["angry"]
-    assert labels_in_common(dataset.filter(lambda row: (row["corpus"] == "savee") == (row["label"] == 0))) == []
 
 
 # --- validation speakers ---

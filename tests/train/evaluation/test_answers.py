@@ -10,7 +10,16 @@ import pytest
 from ser_model.answer_rule import AnswerRule
 from ser_model.prediction import Segment
 from train.evaluation import answers
-from train.evaluation.answers import COVERAGE, RIGHT, answer_figures, fit_rule, nested_figures, risk_by_coverage
+from train.evaluation.answers import (
+    COVERAGE,
+    RIGHT,
+    answer_figures,
+    fit_rule,
+    known_figures,
+    nested_figures,
+    risk_by_coverage,
+)
+from train.evaluation.reporting import report_left_out
 
 
 LABELS = ("angry", "neutral", "sad")
@@ -98,3 +107,15 @@ def test_command(overconfident, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["answers", str(tmp_path)])
     answers.main()
     assert json.loads(capsys.readouterr().out) == nested_figures(overconfident, LABELS)
+
+
+def test_report_of_left_out_corpora(overconfident, tmp_path, capsys):
+    figures = report_left_out(overconfident, LABELS, tmp_path)
+    assert (tmp_path / "risk_coverage.png").stat().st_size > 0
+    assert figures["corpora"]["b"]["uar"] == figures["corpora"]["b"]["uar_among_own_labels"]  # it has all labels
+    assert f"uar {figures['mean']['uar']:.3f}" in capsys.readouterr().out
+
+
+def test_uar_among_the_labels_that_a_corpus_has():
+    figures = known_figures(table(np.array([[0.5, 0.4, 0.1], [0.1, 0.3, 0.6]]), ["neutral", "sad"]), LABELS)
+    assert (figures["uar"], figures["uar_among_own_labels"]) == (0.5, 1.0)

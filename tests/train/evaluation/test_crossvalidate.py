@@ -22,7 +22,7 @@ from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
 from train.data import CORPORA, CorpusError, get_folds, load_corpora, split_fold
 from train.evaluation import crossvalidate
-from train.evaluation.crossvalidate import load_task
+from train.evaluation.crossvalidate import load_task, with_labels_heard
 from train.evaluation.processes import WorkError
 from train.fit.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.fit.recipe import Recipe, RecipeError, load_recipe
@@ -353,15 +353,20 @@ def test_iemocap_is_about_four_emotions(tmp_path):
         load_task(tiny(corpora=["iemocap"], labels=["angry", "neutral", "sad"]), "iemocap", tmp_path)
 
 
-def test_cross_corpus_is_about_the_labels_in_common(tmp_path):
+def test_cross_corpus_is_about_the_labels_that_the_others_have(tmp_path):
     for name in ("ravdess", "emodb", "ased"):
         make_corpus(name, tmp_path, clips_per_label=1, duration_s=0.05)
-    recipe = tiny(corpora=["ravdess", "emodb", "ased"], label_map={"calm": "neutral", "boredom": "disgust"})
+    labels = ["angry", "boredom", "disgust", "fearful", "happy", "neutral", "sad", "surprised"]
+    recipe = tiny(corpora=["ravdess", "emodb", "ased"], labels=labels, label_map={"calm": "neutral"})
     recipe, dataset = load_task(recipe, "cross-corpus", tmp_path)
-    assert recipe.labels == dataset.features["label"].names == ["angry", "fearful", "happy", "neutral", "sad"]
-    assert recipe.label_map == {"calm": "neutral", "boredom": None}
+    assert recipe.labels == dataset.features["label"].names == labels
+    lost = {"ravdess": {"surprised"}, "emodb": {"boredom"}, "ased": set()}
     for fold in get_folds("cross-corpus", dataset["speaker"][:]):
-        parts = {name: set(part["corpus"][:]) for name, part in split_fold(dataset, fold).items()}
+        splits = split_fold(dataset, fold)
+        tested = with_labels_heard(splits["test"], splits["train"])
+        dropped = set(splits["test"]["label"][:]) - set(tested["label"][:])
+        assert {labels[index] for index in dropped} == lost[fold.name]
+        parts = {name: set(part["corpus"][:]) for name, part in splits.items()}
         assert parts["test"] == {fold.name}
         assert parts["train"] == parts["validation"] == {"ravdess", "emodb", "ased"} - {fold.name}
 
