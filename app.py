@@ -246,10 +246,10 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
                 limit_seconds=my_voice.MAX_SECONDS,
             )
         with gr.Tab(translate("tab_many")):
+            table = drawn("many", no_files(), max_files=MAX_FILES)
             many_files = gr.File(
                 label=translate("many_drop"), file_count="multiple", file_types=["audio"], elem_id="files"
             )
-            table = drawn("many", no_files(), max_files=MAX_FILES)
         with gr.Tab(translate("tab_about")):
             model_card = drawn("about", None)
     gr.Markdown(translate("privacy"), elem_id="privacy")

@@ -3,7 +3,11 @@
 const root = element.querySelector(".many");
 const find = (name) => root.querySelector(`.${name}`);
 
+const SORT_KEYS = [({ name }) => name, ({ problem, label }) => (problem ? "\uffff" : nameOf(label)), ({ probability }) => -probability, ({ duration }) => duration];
+let order = null; // { column, back }: as they were dropped until a heading is pressed
+
 translateStatics(root);
+root.querySelectorAll("th button").forEach((heading, column) => heading.addEventListener("click", () => sortBy(column)));
 find("many-scroll").setAttribute("aria-label", texts.tab_many);
 draw();
 watch("value", draw);
@@ -17,9 +21,24 @@ function draw() {
   find("answer-progress").hidden = finished;
   find("answer-progress").value = total > 0 ? rows.length / total : 0;
   find("many-scroll").hidden = rows.length === 0;
-  root.querySelector("tbody").replaceChildren(...rows.map(drawRow));
+  root.querySelector("tbody").replaceChildren(...inOrder(rows).map(drawRow));
   find("downloads").hidden = !csv;
   find("downloads").replaceChildren(find("downloads").firstElementChild, makeDownload(texts.save_csv, "emotions.csv", csv, "text/csv"));
+}
+
+function sortBy(column) {
+  order = { column, back: order?.column === column && !order.back };
+  root.querySelectorAll("th[scope=col]").forEach((heading, index) =>
+    heading.setAttribute("aria-sort", index !== column ? "none" : order.back ? "descending" : "ascending"),
+  );
+  draw();
+}
+
+function inOrder(rows) {
+  if (!order) return rows;
+  const key = SORT_KEYS[order.column];
+  const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
+  return [...rows].sort((a, b) => (order.back ? -1 : 1) * compare(key(a), key(b)));
 }
 
 function describe(done, total, failed) {

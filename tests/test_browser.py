@@ -369,6 +369,10 @@ def test_many_files_and_a_bad_one(visit, speech_file, tmp_path):
     expect(rows.nth(0)).to_contain_text("speech.wav")
     expect(rows.nth(1)).to_contain_text("'diary.wav' is no recording")
     expect(rows.nth(2)).to_contain_text("no voice")
+    heading = page.locator("#many").get_by_role("button", name=ENGLISH["file"], exact=True)
+    for names in (["diary.wav", "silence.ogg", "speech.wav"], ["speech.wav", "silence.ogg", "diary.wav"]):
+        heading.click()
+        assert page.locator("#many tbody th").all_inner_texts() == names
     lines = list(csv.DictReader(saved(page, "CSV", "#many").splitlines()))
     assert [line["file"] for line in lines] == ["speech.wav", "diary.wav", "silence.ogg"]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
