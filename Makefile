@@ -2,6 +2,14 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# LOCKED=1 installs exactly the packages of the locks, checked by SHA-256 (docs/install.md: for which machines).
+ifdef LOCKED
+APP_PACKAGES := --require-hashes -r requirements.lock
+DEV_PACKAGES := --require-hashes -r requirements-dev.lock
+else
+APP_PACKAGES := -r requirements.txt
+DEV_PACKAGES := -r requirements-dev.txt
+endif
 
 # One OpenMP thread: several processes with two each on two cores stall one another.
 export OMP_NUM_THREADS ?= 1
@@ -24,14 +32,14 @@ web: $(VENV)/dev.installed
 	$(BIN)/python -m scripts.make_web
 
 bench: $(VENV)/dev.installed
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --output benchmarks/results.json
 
 $(VENV)/app.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet $(APP_PACKAGES)
 	touch $@
 
 $(VENV)/dev.installed: requirements.txt requirements-train.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements-dev.txt
+	$(BIN)/pip install --quiet $(DEV_PACKAGES)
 	touch $@ $(VENV)/app.installed
