@@ -32,10 +32,9 @@ from sklearn.svm import SVC
 from tqdm.auto import tqdm
 
 from ser_model.audio_io import SAMPLING_RATE, load_audio
-from train.data import CORPORA, PROTOCOLS, CorpusError, Fold, get_folds, load_corpus, split_fold
+from train.data import CORPORA, CorpusError, Fold, get_folds, get_protocol, load_corpus, protocols, split_fold
 from train.data.base import ordered_labels, plural
 from train.data.feature_cache import changes_of, computed_once
-from train.data.registry import unknown_name
 from train.evaluation.crossvalidate import load_task
 from train.evaluation.reporting import interval_text
 from train.evaluation.scoring import bootstrap_interval, unweighted_average_recall
@@ -106,9 +105,7 @@ def recipe_of(protocol: str, name: str | None) -> Recipe:
     """The recipe of that name; by default the protocol's corpus alone, with all its labels."""
     if name is not None:
         return load_recipe(name)
-    if protocol not in PROTOCOLS:
-        raise CorpusError(unknown_name("protocol", protocol, PROTOCOLS))
-    corpus = PROTOCOLS[protocol].corpus
+    corpus = get_protocol(protocol).corpus
     if corpus is None:
         raise CorpusError(f"The protocol {protocol} is about several corpora: name a --recipe that has them.")
     labels = ordered_labels(CORPORA[corpus].labels.values())
@@ -122,7 +119,7 @@ def measure(protocol: str, recipe_name: str | None, corpora_root: Path) -> dict[
     dataset = with_functionals(dataset, corpora_root)
     predictions = pd.concat(tested(dataset, fold, recipe.shares) for fold in tqdm(folds, desc=protocol, unit="fold"))
     return {
-        "protocol": PROTOCOLS[protocol].title,
+        "protocol": get_protocol(protocol).title,
         "recipe": recipe.name,
         "trained_on": recipe.corpora,
         "labels": recipe.labels,
@@ -162,7 +159,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.egemaps", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--protocol", nargs="+", required=True, metavar="NAME", help=", ".join(PROTOCOLS))
+    parser.add_argument("--protocol", nargs="+", required=True, metavar="NAME", help=", ".join(protocols()))
     parser.add_argument(
         "--recipe", metavar="NAME", help="its corpora and labels (default: the protocol's corpus alone)"
     )

@@ -31,16 +31,8 @@ EXAMPLES = """examples:
   python -m train adaptation ser_model/pretrained --corpora ravdess --output runs/adaptation
 """
 
-PROTOCOLS_HELP = """protocols, of train/data/splits.py:
-  ravdess, ased, crema_d   five speaker folds
-  tess                     train on one actress, test on the other
-  emodb, savee             leave one speaker out; emodb-pairs leaves out two
-  iemocap                  leave one session out, four labels
-  speakers                 five speaker folds of every corpus of the recipe
-  nemo, nemo-thirds        one speaker of nEMO out, or three folds of three
-  emospeechcmd             five folds of EmoSpeechCmd's users
-  cross-corpus             leave one corpus of the recipe out, tested on the labels that the others have
-  random                   a random split: speakers are seen in training
+PROTOCOLS_HELP = """protocols:
+<protocols>
 
 A protocol of one corpus tests that corpus alone. The recipe's other corpora train along in every fold with all their
 speakers, and give validation speakers; --set corpora and --set labels say with what it is trained:
@@ -50,6 +42,18 @@ speakers, and give validation speakers; --set corpora and --set labels say with 
     --set "label_map={calm: neutral, surprised: null}" --output runs/emodb
   python -m train crossvalidate ser_lstm --protocol cross-corpus --seeds 0 1 2 --output runs/cross_corpus
 """
+
+
+class ProtocolsHelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Lists the protocols, which are loaded for that text alone."""
+
+    def add_text(self, text: str | None) -> None:
+        if text == PROTOCOLS_HELP:
+            from train.data import protocols
+
+            lines = [f"  {name:15}{protocol.title}" for name, protocol in protocols().items()]
+            text = text.replace("<protocols>", "\n".join(lines))
+        super().add_text(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,7 +109,7 @@ def add_download(commands: argparse._SubParsersAction) -> argparse.ArgumentParse
         description="Download a corpus into the folder of the corpora, and check that no clip is missing. Started "
         "again after an interruption, it goes on where it was.",
     )
-    download.add_argument("corpus", metavar="CORPUS", help="ravdess, tess, crema_d or emodb")
+    download.add_argument("corpus", metavar="CORPUS", nargs="?", help="its name; without one, all are listed")
     download.add_argument(
         "--from",
         dest="source",
@@ -146,7 +150,7 @@ def add_crossvalidate(commands: argparse._SubParsersAction) -> argparse.Argument
         description="Train and test a recipe on every fold of a protocol, with several seeds. Started again after an "
         "interruption, it goes on where it was.",
         epilog=PROTOCOLS_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ProtocolsHelpFormatter,
     )
     add_recipe(crossvalidate)
     crossvalidate.add_argument("--protocol", required=True, metavar="NAME", help="ravdess, tess, ...; see below")
@@ -340,9 +344,12 @@ def add_corpora_root(command: argparse.ArgumentParser) -> None:
 
 
 def run_download(options: argparse.Namespace) -> int:
-    """Get a corpus."""
-    from train.data.download import download
+    """Get a corpus, or list them."""
+    from train.data.download import download, listing
 
+    if options.corpus is None:
+        print(listing())
+        return 0
     root = corpora_root(options)
     folder, clips = download(options.corpus, root, address=options.source, manifest=options.manifest)
     print(f"{folder} has all {clips:,} clips. Look at them: python -m train explore {options.corpus} --output DIR")

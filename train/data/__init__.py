@@ -6,14 +6,14 @@ with path, label, speaker and corpus, in training, validation and test splits, a
 
 from train.data.base import COMMON_LABELS, Corpus, CorpusError, Utterance
 from train.data.checksums import ChecksumReport, identical_files, verify_checksums
+from train.data.folds import Fold, Protocol
 from train.data.loading import load_corpora, load_corpus
 from train.data.registry import CORPORA
 from train.data.splits import (
-    PROTOCOLS,
-    Fold,
-    Protocol,
     get_folds,
+    get_protocol,
     official_split,
+    protocols,
     random_split,
     split_fold,
     validation_speakers,
@@ -23,7 +23,6 @@ from train.data.splits import (
 __all__ = [
     "COMMON_LABELS",
     "CORPORA",
-    "PROTOCOLS",
     "ChecksumReport",
     "Corpus",
     "CorpusError",
@@ -31,10 +30,12 @@ __all__ = [
     "Protocol",
     "Utterance",
     "get_folds",
+    "get_protocol",
     "identical_files",
     "load_corpora",
     "load_corpus",
     "official_split",
+    "protocols",
     "random_split",
     "split_fold",
     "validation_speakers",

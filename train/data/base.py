@@ -3,8 +3,10 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from train.data.folds import Protocol
 
 
 COMMON_LABELS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
@@ -65,6 +67,19 @@ class Utterance:
 
 
 @dataclass(frozen=True)
+class Source:
+    """One copy of a corpus, which anyone may download.
+
+    Attributes:
+        address: `hub:OWNER/NAME` (a dataset of the Hugging Face Hub), `kaggle:OWNER/NAME`, or the URL of an archive.
+        md5: of the archive at the URL, where its publisher states one.
+    """
+
+    address: str
+    md5: str | None = None
+
+
+@dataclass(frozen=True)
 class Corpus:
     """Description of a corpus, and the one function that understands it: `parse` (one clip) or `read` (a folder).
 
@@ -82,6 +97,16 @@ class Corpus:
         speaker_title: how a message names a speaker, "{}" standing for the part of the name after the hyphen.
         parse: from the path of an audio file to its utterance, or to None where it is no clip of this corpus.
         read: from the folder of the corpus to all its utterances, for a corpus whose labels are not in its file names.
+        sources: copies that can be downloaded; the first one is taken unless another is asked for. Most are by third
+            parties; what they hold is checked after the download.
+        licence_steps: how to get a corpus that no command can fetch, or that its owners give only to those who sign;
+            "{folder}" is where its files belong.
+        protocols: name -> how results on this corpus are obtained; the corpus' own name is that of the usual one.
+        among_others: the name of its protocol where several corpora are cross-validated together, if not its own.
+        test_speakers: whom the shipped checkpoint never hears. Empty: all train. None: a share of them is drawn.
+        unit: from a speaker to the name of those who are held out together.
+        common_sentences: the sentences that are spoken in every emotion, where others give it away.
+        caveat: what a reader must know to compare figures of this corpus.
     """
 
     name: str
@@ -97,6 +122,19 @@ class Corpus:
     speaker_title: str = "speaker {}"
     parse: Callable[[Path], Utterance | None] | None = None
     read: Callable[[Path], Iterable[Utterance]] | None = None
+    sources: tuple[Source, ...] = ()
+    licence_steps: str = ""
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    among_others: str = ""
+    test_speakers: tuple[str, ...] | None = None
+    unit: Callable[[str], str] = str
+    common_sentences: tuple[str, ...] = ()
+    caveat: str = ""
+
+    @property
+    def protocol_among_others(self) -> Protocol | None:
+        """The protocol of the corpus where several are cross-validated together, if it has one."""
+        return self.protocols.get(self.among_others or self.name)
 
 
 def audio_files(folder: Path) -> list[Path]:

@@ -18,12 +18,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
-from train.data.base import Corpus, CorpusError, plural
+from train.data.base import Corpus, CorpusError, Source, plural
 from train.data.checksums import verify_checksums
 from train.data.loading import find_corpus, missing_speakers, read_folder
 from train.data.network import explained
-from train.data.registry import get_corpus
-from train.data.sources import LICENCES, SOURCES, Source
+from train.data.registry import CORPORA, get_corpus
 from train.data.unpacking import KEPT_SUFFIXES, READABLE_SUFFIXES, unpack
 
 
@@ -44,7 +43,7 @@ def download(
     Args:
         name: key of `CORPORA`.
         corpora_root: folder that holds the corpora; made if there is none.
-        address: `hub:OWNER/NAME`, `kaggle:OWNER/NAME` or the URL of an archive; by default the first of `SOURCES`.
+        address: `hub:OWNER/NAME`, `kaggle:OWNER/NAME` or the URL of an archive; by default the corpus' first one.
         manifest: CSV of SHA-256 sums to check the files against; by default `manifest.csv` in the folder, if there
             is one.
 
@@ -75,6 +74,16 @@ def download(
     return folder, clips
 
 
+def listing() -> str:
+    """A line for each known corpus: name, title, language, clips, licence, and whether it can be downloaded."""
+    lines = []
+    for corpus in CORPORA.values():
+        how = "downloads" if corpus.sources else "by its licence" if corpus.licence_steps else "put it there"
+        clips = plural(corpus.clips, "clip") if corpus.clips else ""
+        lines.append(f"{corpus.name:13}{corpus.title:13}{corpus.language:3}{clips:>12}  {how:15}{corpus.licence}")
+    return "\n".join(lines)
+
+
 def complete_copy(corpus: Corpus, corpora_root: Path) -> Path | None:
     """The folder of a corpus that has all its clips, or None."""
     try:
@@ -90,9 +99,9 @@ def choose_source(corpus: Corpus, corpora_root: Path, address: str | None) -> So
     Raises:
         CorpusError: a licence must be signed, or no source is known; the message says what to do.
     """
-    if corpus.name in LICENCES:
-        raise CorpusError(LICENCES[corpus.name].format(folder=corpora_root / corpus.name))
-    known = {source.address: source for source in SOURCES.get(corpus.name, ())}
+    if corpus.licence_steps:
+        raise CorpusError(corpus.licence_steps.format(folder=corpora_root / corpus.name))
+    known = {source.address: source for source in corpus.sources}
     if address is not None:
         return known.get(address, Source(address))
     if not known:
@@ -232,7 +241,7 @@ def check_count(corpus: Corpus, folder: Path, source: Source) -> int:
     if len(utterances) == corpus.clips:
         return corpus.clips
     missing = missing_speakers(corpus, {utterance.speaker for utterance in utterances})
-    others = [other.address for other in SOURCES.get(corpus.name, ()) if other.address != source.address]
+    others = [other.address for other in corpus.sources if other.address != source.address]
     advice = f" Try another source: --from {' or --from '.join(others)}." if others else ""
     raise CorpusError(
         f"{corpus.title}: {source.address} brought {len(utterances):,} of {plural(corpus.clips, 'clip')}, named like "

@@ -6,73 +6,19 @@ Test speakers are never trained on and no choice is made on them: validation spe
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 
 from datasets import Dataset, DatasetDict
 
 from train.data.base import CorpusError
-from train.data.corpora import emospeechcmd, iemocap, nemo
+from train.data.folds import Fold, Protocol, dealt_folds, leave_one_out
 from train.data.registry import CORPORA, unknown_name
 
 
 logger = logging.getLogger(__name__)
 
-# The actor folds of Luna-Jimenez et al. 2021.
-RAVDESS_FOLDS = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
-
-EMODB_PAIRS = ((3, 8), (9, 10), (11, 13), (12, 14), (15, 16))
-
-# Speakers of ASED have 4 to 70 clips each, so the first four folds are chosen to hold 452 to 466 clips and five or
-# six women each. The last, of two women, is the test set of the shipped checkpoint; it has no common sentence at all.
-ASED_FOLDS = (
-    (1, 2, 7, 8, 11, 17, 22, 26, 31, 35, 38, 39, 45),
-    (12, 13, 19, 21, 23, 24, 28, 32, 33, 41, 42, 43, 51),
-    (5, 6, 10, 14, 15, 18, 20, 27, 36, 37, 44, 48, 49),
-    (3, 4, 9, 16, 25, 29, 30, 34, 40, 46, 47, 50, 52),
-    (53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65),
-)
-
-# The protocol of a corpus among others, where it is not that of its name.
-POOLED_PROTOCOLS = {"emodb": "emodb-pairs", "nemo": "nemo-thirds"}
-
-FOLDS = 5
 FRACTION = 0.2  # share held out, of speakers, of sentences or of clips
 FEWEST_SPEAKERS = 3  # with fewer training speakers in a corpus none of them is spared for validation
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One round of a protocol.
-
-    Attributes:
-        name: unique within its protocol.
-        test_speakers: the speakers that are tested on and never trained on.
-        speakers_seen: whether this is the random split, in which test speakers are trained on as well.
-    """
-
-    name: str
-    test_speakers: tuple[str, ...]
-    speakers_seen: bool = False
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a result is obtained.
-
-    Attributes:
-        title: what a table of results calls it.
-        folds: from the speakers at hand to the folds.
-        corpus: the corpus whose speakers are tested on, or None for all.
-        labels: the labels of this task, or None for all of the corpus.
-        label_map: the map that goes with them.
-    """
-
-    title: str
-    folds: Callable[[Sequence[str]], list[Fold]]
-    corpus: str | None = None
-    labels: tuple[str, ...] | None = None
-    label_map: Mapping[str, str] = field(default_factory=dict)
 
 
 def corpus_of(speaker: str) -> str:
@@ -81,41 +27,14 @@ def corpus_of(speaker: str) -> str:
 
 
 def unit_of(speaker: str) -> str:
-    """Speakers that are held out together: in IEMOCAP the two of a session, who talk to one another."""
-    return speaker[:-1] if corpus_of(speaker) == "iemocap" else speaker
+    """Name of the speakers that are held out together."""
+    corpus = CORPORA.get(corpus_of(speaker))
+    return corpus.unit(speaker) if corpus else speaker
 
 
 def column(dataset: Dataset, name: str) -> list:
     """A column as a list, read in one piece: iterating over it decodes row by row, which takes ten times as long."""
     return dataset[name][:]
-
-
-def table_folds(corpus: str, groups: Iterable[Iterable[int]]) -> list[Fold]:
-    """Folds of a corpus from the numbers of their speakers."""
-    return named_folds([f"{corpus}-{speaker:02d}" for speaker in group] for group in groups)
-
-
-def named_folds(groups: Iterable[Iterable[str]]) -> list[Fold]:
-    """Folds of the names of their speakers."""
-    return [Fold(f"fold{number}", tuple(group)) for number, group in enumerate(groups, start=1)]
-
-
-def leave_one_out(key: Callable[[str], str]) -> Callable[[Sequence[str]], list[Fold]]:
-    """Folds that each test on all speakers with one value of the key."""
-
-    def folds(speakers: Sequence[str]) -> list[Fold]:
-        groups = defaultdict(list)
-        for speaker in sorted(speakers):
-            groups[key(speaker)].append(speaker)
-        return [Fold(name, tuple(group)) for name, group in groups.items()]
-
-    return folds
-
-
-def dealt_folds(speakers: Iterable[str]) -> list[Fold]:
-    """Five folds to which the speakers are dealt like cards, women first, so that sexes and sizes are balanced."""
-    ordered = sorted(speakers, key=lambda speaker: (sex_of(speaker), speaker))
-    return [Fold(f"fold{number + 1}", tuple(ordered[number::FOLDS])) for number in range(FOLDS)]
 
 
 def sex_of(speaker: str) -> str:
@@ -125,49 +44,39 @@ def sex_of(speaker: str) -> str:
 
 
 def pooled_folds(speakers: Sequence[str]) -> list[Fold]:
-    """Five folds over several corpora: each corpus by its own table of folds, by dealing where it has none."""
+    """Five folds over several corpora: each corpus by a protocol of its own, by dealing where it has none."""
     tested = defaultdict(list)
     for corpus in sorted({corpus_of(speaker) for speaker in speakers}):
         own = [speaker for speaker in speakers if corpus_of(speaker) == corpus]
-        protocol = POOLED_PROTOCOLS.get(corpus, corpus)
-        folds = PROTOCOLS[protocol].folds(own) if protocol in PROTOCOLS else dealt_folds(own)
+        protocol = CORPORA[corpus].protocol_among_others if corpus in CORPORA else None
+        folds = protocol.folds(own) if protocol else dealt_folds({speaker: sex_of(speaker) for speaker in own})
         for number, fold in enumerate(folds, start=1):
             tested[f"fold{number}"] += fold.test_speakers
     return [Fold(name, tuple(tested[name])) for name in sorted(tested)]
 
 
-PROTOCOLS: Mapping[str, Protocol] = {
-    "ravdess": Protocol("five actor folds", lambda _: table_folds("ravdess", RAVDESS_FOLDS), "ravdess"),
-    "tess": Protocol("train on one actress, test on the other", leave_one_out(str), "tess"),
-    "emodb": Protocol("leave one speaker out", leave_one_out(str), "emodb"),
-    "emodb-pairs": Protocol("five pairs of speakers", lambda _: table_folds("emodb", EMODB_PAIRS), "emodb"),
-    "ased": Protocol("five folds of 13 speakers", lambda _: table_folds("ased", ASED_FOLDS), "ased"),
-    "crema_d": Protocol("five speaker folds", lambda _: dealt_folds(CORPORA["crema_d"].speakers), "crema_d"),
-    "savee": Protocol("leave one speaker out", leave_one_out(str), "savee"),
-    "iemocap": Protocol(
-        "leave one session out", leave_one_out(unit_of), "iemocap", iemocap.FOUR_LABELS, iemocap.FOUR_LABEL_MAP
-    ),
-    "nemo": Protocol("leave one speaker out", leave_one_out(str), "nemo"),
-    "nemo-thirds": Protocol("three folds of three speakers", lambda _: named_folds(nemo.FOLDS), "nemo"),
-    "emospeechcmd": Protocol("five folds of users", lambda _: named_folds(emospeechcmd.FOLDS), "emospeechcmd"),
+GENERAL_PROTOCOLS: Mapping[str, Protocol] = {
     "speakers": Protocol("five speaker folds of every corpus", pooled_folds),
     "cross-corpus": Protocol("leave one corpus out", leave_one_out(corpus_of)),
     "random": Protocol("random split", lambda _: [Fold("random", (), speakers_seen=True)]),
 }
 
-# Speakers that the shipped checkpoint never hears. TESS has only two and gives none: its clips train, and a result on
-# it comes from its own protocol.
-OFFICIAL_TEST_SPEAKERS: Mapping[str, tuple[str, ...]] = {
-    "ravdess": table_folds("ravdess", RAVDESS_FOLDS)[3].test_speakers,
-    "tess": (),
-    "emodb": table_folds("emodb", EMODB_PAIRS)[4].test_speakers,
-    "ased": table_folds("ased", ASED_FOLDS)[4].test_speakers,
-    "crema_d": dealt_folds(CORPORA["crema_d"].speakers)[4].test_speakers,
-    "savee": ("savee-KL",),
-    "iemocap": ("iemocap-Ses05F", "iemocap-Ses05M"),
-    "nemo": nemo.TEST_SPEAKERS,
-    "emospeechcmd": emospeechcmd.TEST_SPEAKERS,
-}
+
+def protocols() -> dict[str, Protocol]:
+    """Every protocol by its name: those of the corpora, and those of any corpora."""
+    own = [corpus.protocols for corpus in CORPORA.values()]
+    return {name: protocol for table in (*own, GENERAL_PROTOCOLS) for name, protocol in table.items()}
+
+
+def get_protocol(name: str) -> Protocol:
+    """A protocol by its name.
+
+    Raises:
+        CorpusError: no protocol has this name; the message gives the nearest one and all of them.
+    """
+    if name not in protocols():
+        raise CorpusError(unknown_name("protocol", name, protocols()))
+    return protocols()[name]
 
 
 def get_folds(protocol: str, speakers: Iterable[str]) -> list[Fold]:
@@ -176,19 +85,17 @@ def get_folds(protocol: str, speakers: Iterable[str]) -> list[Fold]:
     Speakers of other corpora than the protocol's are in no fold: they are always trained on.
 
     Args:
-        protocol: key of `PROTOCOLS`; that of a corpus has the corpus' name.
+        protocol: its name; that of a corpus has the corpus' name.
         speakers: as in the column of a dataset; they may repeat.
 
     Raises:
         CorpusError: an unknown protocol, no speaker for it, or speakers that belong to none of its folds.
     """
-    if protocol not in PROTOCOLS:
-        raise CorpusError(unknown_name("protocol", protocol, PROTOCOLS))
-    corpus = PROTOCOLS[protocol].corpus
+    corpus = get_protocol(protocol).corpus
     present = sorted({speaker for speaker in speakers if corpus in (None, corpus_of(speaker))})
     if not present:
         raise CorpusError(f"protocol {protocol}: no speaker of {corpus or 'any corpus'} is there to test on.")
-    folds = PROTOCOLS[protocol].folds(present)
+    folds = get_protocol(protocol).folds(present)
     if any(fold.speakers_seen for fold in folds):
         return folds
     strangers = set(present) - {speaker for fold in folds for speaker in fold.test_speakers}
@@ -226,7 +133,7 @@ def split_fold(dataset: Dataset, fold: Fold, *, seed: int = 0, fraction: float =
 
 
 def official_split(dataset: Dataset, *, seed: int = 0, fraction: float = FRACTION) -> DatasetDict:
-    """Train, validation and test of the shipped checkpoint; the test speakers are those of `OFFICIAL_TEST_SPEAKERS`.
+    """Train, validation and test of the shipped checkpoint; the test speakers are those that their corpora name.
 
     A general corpus gives a share of its speakers, always the same ones, where it has enough of them. Arguments and
     errors are those of `split_fold`, but the test split may be empty: TESS alone has no test speaker.
@@ -234,7 +141,7 @@ def official_split(dataset: Dataset, *, seed: int = 0, fraction: float = FRACTIO
     speakers, test_speakers = set(column(dataset, "speaker")), []
     for corpus in sorted({corpus_of(speaker) for speaker in speakers}):
         present = {speaker for speaker in speakers if corpus_of(speaker) == corpus}
-        official = OFFICIAL_TEST_SPEAKERS.get(corpus)
+        official = CORPORA[corpus].test_speakers if corpus in CORPORA else None
         held_out = validation_speakers(dataset, present) if official is None else present & set(official)
         if not held_out:
             level = logging.INFO if official == () else logging.WARNING

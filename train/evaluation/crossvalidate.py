@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from train.data import PROTOCOLS, CorpusError, Fold, get_folds, load_corpora, split_fold
+from train.data import CorpusError, Fold, get_folds, get_protocol, load_corpora, split_fold
 from train.data.base import relative
 from train.data.dataset import analysed
 from train.data.registry import unknown_name
@@ -81,7 +81,7 @@ def crossvalidate(
 
     Args:
         recipe: what to train; its own split is not used.
-        protocol: key of `PROTOCOLS`.
+        protocol: its name.
         corpora_root: folder of the corpora.
         output: folder for predictions.parquet, metrics.json and figures.
         seeds: of the weights, the order, the augmentation and the choice of validation speakers.
@@ -119,9 +119,7 @@ def check_arguments(seeds: Sequence[int], jobs: int | None) -> None:
 
 def load_task(recipe: Recipe, protocol: str, corpora_root: Path) -> tuple[Recipe, Dataset]:
     """The recipe with the labels of the protocol's task, and its utterances."""
-    if protocol not in PROTOCOLS:
-        raise CorpusError(unknown_name("protocol", protocol, PROTOCOLS))
-    task = PROTOCOLS[protocol]
+    task = get_protocol(protocol)
     if task.labels:
         recipe = with_labels(recipe, task.labels, task.label_map)
     dataset = load_utterances(recipe, corpora_root)

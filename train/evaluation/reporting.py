@@ -13,7 +13,7 @@ import pandas as pd
 from datasets import Dataset
 
 from ser_model.modeling_ser import SERForAudioClassification
-from train.data import CORPORA, PROTOCOLS, Fold
+from train.data import CORPORA, Fold, get_protocol
 from train.data.base import plural
 from train.evaluation.answers import nested_figures, risk_by_coverage
 from train.evaluation.scoring import metrics, pooled_states, predict, score_matrix, target_indices, write_predictions
@@ -86,7 +86,7 @@ def report_folds(
     Args:
         predictions: out-of-fold predictions of one or more seeds, with columns `fold` and `seed`.
         recipe: what was trained.
-        protocol: key of `PROTOCOLS`.
+        protocol: its name.
         folds: those that were tested.
         output: folder of the files.
         complete: whether these are all folds of the protocol.
@@ -99,7 +99,7 @@ def report_folds(
         "protocol": SPEAKERS_SEEN if seen else SPEAKER_DISJOINT,
         "cross_validation": {
             "protocol": protocol,
-            "title": PROTOCOLS[protocol].title,
+            "title": get_protocol(protocol).title,
             "folds": {fold.name: sorted(fold.test_speakers) for fold in folds},
             "complete": complete,
             "seeds": sorted(predictions["seed"].unique().tolist()),
@@ -111,7 +111,7 @@ def report_folds(
         result["left_out"] = report_left_out(predictions, recipe.labels, output)
     write_metrics(result, output)
     predictions.to_parquet(output / PREDICTIONS_FILE, index=False)
-    draw_results(result, predictions, output, PROTOCOLS[protocol].title)
+    draw_results(result, predictions, output, get_protocol(protocol).title)
     print(describe_rounds(result), summary(result), sep="\n\n")
     return result
 
@@ -122,7 +122,7 @@ def report_left_out(predictions: pd.DataFrame, labels: Sequence[str], output: Pa
         name: risk_by_coverage(score_matrix(rows, labels), target_indices(rows, labels))
         for name, rows in predictions.groupby("corpus")
     }
-    save_risk_coverage(risks, output / "risk_coverage.png", PROTOCOLS[CROSS_CORPUS].title)
+    save_risk_coverage(risks, output / "risk_coverage.png", get_protocol(CROSS_CORPUS).title)
     figures = nested_figures(predictions, labels)
     shown = {name: f"{value:.3f}" for name, value in figures["mean"].items()}
     print("mean over left-out corpora:", ", ".join(f"{name} {value}" for name, value in shown.items()))

@@ -13,8 +13,8 @@ from sklearn.metrics import confusion_matrix
 from tqdm.auto import tqdm
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
+from train.data import CORPORA
 from train.data.base import relative
-from train.data.corpora.ased import COMMON_SENTENCES
 from train.data.dataset import BatchBuilder, UtteranceRows, analysed
 from train.fit.run_folder import whole_file
 from train.metrics.brier_score.brier_score import brier_score
@@ -118,15 +118,16 @@ def metrics(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         A dict as it is written to metrics.json: see [`figures_of`] and [`figures_over_seeds`]; `corpora` has one such
-        dict for each corpus, that of ASED another one, `common_sentences`, for the sentences that are the same in
-        every emotion.
+        dict for each corpus, and in it another one, `common_sentences`, for the sentences that are spoken in every
+        emotion, where others give it away.
     """
     figures = figures_over_seeds if "seed" in predictions else figures_of
     result = figures(predictions, labels)
     result["corpora"] = {name: figures(rows, labels) for name, rows in predictions.groupby("corpus")}
-    common = predictions[(predictions["corpus"] == "ased") & predictions["sentence"].isin(COMMON_SENTENCES)]
-    if len(common):
-        result["corpora"]["ased"]["common_sentences"] = figures(common, labels)
+    for name, rows in predictions.groupby("corpus"):
+        sentences = CORPORA[name].common_sentences if name in CORPORA else ()
+        if len(common := rows[rows["sentence"].isin(sentences)]):
+            result["corpora"][name]["common_sentences"] = figures(common, labels)
     return result
 
 

@@ -34,7 +34,6 @@ REFITTED = (
 )
 # When the shipped checkpoint and train/results were measured.
 COPY = "Of EmoDB's 535 clips 437 were at hand, and of them only 9, by two speakers, express boredom."
-WORDS = "25 of ASED's 27 sentences are spoken in one emotion only, by every speaker, so that words can give it away: "
 METRICS = {"uar": ("recall", "UAR (%)"), "accuracy": ("accuracy", "Accuracy (%)"), "macro_f1": ("f1", "Macro F1 (%)")}
 LARGEST_GAP = 0.05  # in UAR between the sexes, beyond which the card says more
 TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speech")
@@ -249,10 +248,14 @@ def corpus_remarks(metrics: Mapping[str, Any], copy: str = "") -> str:
         copy: which part of a corpus was at hand.
     """
     remarks = []
-    if ased := metrics["corpora"].get("ased"):
-        common = ased.get("common_sentences")
-        tested = f"on the other two, UAR {uar_text(common)} %." if common else "all of the tested clips are of these."
-        remarks.append(WORDS + tested)
+    for name, figures in metrics["corpora"].items():
+        if name in CORPORA and CORPORA[name].common_sentences:
+            common, count = figures.get("common_sentences"), len(CORPORA[name].common_sentences)
+            other = f"on the other {'two' if count == 2 else count}, UAR "
+            tested = f"{other}{uar_text(common)} %." if common else "all of the tested clips are of these."
+            remarks.append(f"{CORPORA[name].caveat}: {tested}")
+        elif name in CORPORA and CORPORA[name].caveat:
+            remarks.append(f"{CORPORA[name].caveat}.")
     if copy and "emodb" in metrics["corpora"]:
         remarks.append(copy)
     return " ".join(remarks)

@@ -27,8 +27,8 @@ from tests.train.generated_corpora import NAMES
 from train.__main__ import main
 from train.data import CORPORA, CorpusError, load_corpus, registry, unpacking
 from train.data import download as download_module
+from train.data.base import Source
 from train.data.download import download
-from train.data.sources import LICENCES, SOURCES, Source
 from train.data.unpacking import unpack
 
 
@@ -172,11 +172,13 @@ def test_a_wrong_checksum_is_an_error_and_the_archive_is_not_kept(hub_client, hu
     archive = zipped(emodb_files())
     publish(hub_client, {"emodb.zip": archive})
     url = f"{hub_server.endpoint}/datasets/{REPO_ID}/resolve/main/emodb.zip"
-    monkeypatch.setitem(SOURCES, "emodb", (Source(url, md5="0" * 32),))
+    monkeypatch.setitem(CORPORA, "emodb", replace(CORPORA["emodb"], sources=(Source(url, md5="0" * 32),)))
     with pytest.raises(CorpusError, match="came damaged or was changed: its MD5 is not 000"):
         download("emodb", tmp_path)
     assert not list((tmp_path / download_module.DOWNLOADS).rglob("*.zip"))
-    monkeypatch.setitem(SOURCES, "emodb", (Source(url, md5=hashlib.md5(archive).hexdigest()),))
+    monkeypatch.setitem(
+        CORPORA, "emodb", replace(CORPORA["emodb"], sources=(Source(url, md5=hashlib.md5(archive).hexdigest()),))
+    )
     assert download("emodb", tmp_path)[1] == CLIPS
 
 
@@ -212,7 +214,9 @@ def test_kaggle_without_this_dataset(kaggle_server, tmp_path):
 
 def test_too_few_clips(hub_client, tmp_path, monkeypatch):
     publish(hub_client, {"emodb.zip": zipped(emodb_files(CLIPS // 2))})
-    monkeypatch.setitem(SOURCES, "emodb", (Source(ADDRESS), Source("kaggle:owner/other")))
+    monkeypatch.setitem(
+        CORPORA, "emodb", replace(CORPORA["emodb"], sources=(Source(ADDRESS), Source("kaggle:owner/other")))
+    )
     expected = (
         rf"EmoDB: {ADDRESS} brought 7 of 14 clips, named like 03a01Fa.wav; speaker 08.* missing. They are in "
         rf"{tmp_path / 'emodb'}. Try another source: --from kaggle:owner/other."
@@ -381,7 +385,7 @@ def test_a_clip_with_a_wrong_checksum_in_a_zip(tmp_path):
     assert not list((tmp_path / "corpus").rglob("[!.]*.wav"))
 
 
-@pytest.mark.parametrize("name", sorted(LICENCES))
+@pytest.mark.parametrize("name", sorted(name for name, corpus in CORPORA.items() if corpus.licence_steps))
 @pytest.mark.parametrize("address", [None, "hub:tester/copy"])
 def test_a_licence_to_be_signed(tmp_path, name, address):
     with pytest.raises(CorpusError) as error:
@@ -401,13 +405,12 @@ def test_an_unknown_corpus(tmp_path):
 
 
 def test_every_source_is_well_formed():
-    for name, sources in SOURCES.items():
-        assert name in CORPORA
-        assert sources
-        for source in sources:
-            kind, _, place = source.address.partition(":")
-            assert kind in ("hub", "kaggle", "https")
-            assert place.startswith("//") or place.count("/") == 1
+    sources = [source for corpus in CORPORA.values() for source in corpus.sources]
+    assert len(sources) > 4
+    for source in sources:
+        kind, _, place = source.address.partition(":")
+        assert kind in ("hub", "kaggle", "https")
+        assert place.startswith("//") or place.count("/") == 1
 
 
 def write_manifest(path: Path, files: dict[str, bytes]) -> None:

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from train.data.base import Corpus, Utterance
+from train.data.base import Corpus, Source, Utterance
+from train.data.folds import Protocol, dealt_folds
 
 
 LABELS = {"ANG": "angry", "DIS": "disgust", "FEA": "fearful", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
@@ -18,6 +19,7 @@ FEMALE = {
 }
 # fmt: on
 SPEAKERS = {f"crema_d-{actor}": "female" if actor in FEMALE else "male" for actor in range(1001, 1092)}
+FOLDS = dealt_folds(SPEAKERS)
 
 SILENT = frozenset({"1076_MTI_SAD_XX"})  # this official file has no audio signal
 
@@ -59,4 +61,7 @@ CORPUS = Corpus(
     folders=("CREMA-D", "CREMA", "AudioWAV"),
     speaker_title="actor {}",
     parse=parse,
+    sources=(Source("kaggle:ejlok1/cremad"), Source("hub:myleslinder/crema-d")),
+    protocols={"crema_d": Protocol("five speaker folds", lambda _: FOLDS, "crema_d")},
+    test_speakers=FOLDS[4].test_speakers,
 )

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from train.data.base import Corpus, Utterance
+from train.data.base import Corpus, Source, Utterance
+from train.data.folds import Protocol, leave_one_out, numbered_folds
 
 
 LABELS = {
@@ -18,6 +19,7 @@ LABELS = {
 MALE = ("03", "10", "11", "12", "15")
 FEMALE = ("08", "09", "13", "14", "16")
 SPEAKERS = {f"emodb-{number}": "male" if number in MALE else "female" for number in sorted(MALE + FEMALE)}
+PAIRS = numbered_folds("emodb", [(3, 8), (9, 10), (11, 13), (12, 14), (15, 16)])
 
 # speaker (2), text (3), emotion (1), version (1).
 NAME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z])")
@@ -57,4 +59,11 @@ CORPUS = Corpus(
         "berlin-database-of-emotional-speech-emodb",
     ),
     parse=parse,
+    sources=(Source("kaggle:piyushagni5/berlin-database-of-emotional-speech-emodb"),),
+    protocols={
+        "emodb": Protocol("leave one speaker out", leave_one_out(str), "emodb"),
+        "emodb-pairs": Protocol("five pairs of speakers", lambda _: PAIRS, "emodb"),
+    },
+    among_others="emodb-pairs",
+    test_speakers=PAIRS[4].test_speakers,
 )

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from train.data.base import Corpus, Utterance
+from train.data.folds import Protocol, named_folds
 
 
 LABELS = {"angry": "angry", "happy": "happy", "fearful": "fearful", "calm": "calm"}
@@ -61,4 +62,11 @@ CORPUS = Corpus(
     folders=("EmoSpeechCmd",),
     speaker_title="user {}",
     parse=parse,
+    licence_steps=(
+        "EmoSpeechCmd has no archive that this command knows: https://arxiv.org/abs/1910.13801 says where it is. Put "
+        "its folders into {folder}, so that there are {folder}/webservice/yes-safe-calm-1566230417447-c075fd68.wav "
+        "and the like. It is under CC BY-NC-SA 4.0."
+    ),
+    protocols={"emospeechcmd": Protocol("five folds of users", lambda _: named_folds(FOLDS), "emospeechcmd")},
+    test_speakers=TEST_SPEAKERS,
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from train.data.base import Corpus, Utterance, audio_files, files_below
+from train.data.folds import Protocol, leave_one_out
 
 
 # Every category that listeners agreed on. "oth" (other) and "xxx" (no agreement) are no emotion and have no row.
@@ -64,6 +65,11 @@ def utterance(path: Path, match: re.Match) -> Utterance:
     )
 
 
+def session_of(speaker: str) -> str:
+    """The session of a speaker, whose two actors talk to one another."""
+    return speaker[:-1]
+
+
 CORPUS = Corpus(
     name="iemocap",
     title="IEMOCAP",
@@ -76,4 +82,15 @@ CORPUS = Corpus(
     example="Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav (and Session1/dialog/EmoEvaluation/*.txt)",
     folders=("IEMOCAP_full_release", "IEMOCAP full release"),
     read=read,
+    licence_steps=(
+        "IEMOCAP is given to those who sign its licence: fill in the release form at "
+        "https://sail.usc.edu/iemocap/iemocap_release.htm, and unpack what you receive into {folder}, so that there "
+        "are {folder}/Session1/dialog/EmoEvaluation/*.txt and {folder}/Session1/sentences/wav/*/*.wav, and the same "
+        "for the sessions 2 to 5. It is for research only."
+    ),
+    protocols={
+        "iemocap": Protocol("leave one session out", leave_one_out(session_of), "iemocap", FOUR_LABELS, FOUR_LABEL_MAP)
+    },
+    test_speakers=("iemocap-Ses05F", "iemocap-Ses05M"),
+    unit=session_of,
 )

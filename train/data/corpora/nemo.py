@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from train.data.base import Corpus, Utterance
+from train.data.folds import Protocol, leave_one_out, named_folds
 
 
 LABELS = {
@@ -58,4 +59,14 @@ CORPUS = Corpus(
     example="SM0_fear_12.wav",
     folders=("nEMO",),
     parse=parse,
+    licence_steps=(
+        "nEMO has no archive that this command knows: get it from https://github.com/amu-cai/nEMO, and put its "
+        "samples into {folder}, so that there are {folder}/SM0_fear_12.wav and the like. It is under CC BY-NC-SA 4.0."
+    ),
+    protocols={
+        "nemo": Protocol("leave one speaker out", leave_one_out(str), "nemo"),
+        "nemo-thirds": Protocol("three folds of three speakers", lambda _: named_folds(FOLDS), "nemo"),
+    },
+    among_others="nemo-thirds",
+    test_speakers=TEST_SPEAKERS,
 )

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from train.data.base import Corpus, Utterance
+from train.data.base import Corpus, Source, Utterance
+from train.data.folds import Protocol, numbered_folds
 
 
 LABELS = {
@@ -18,6 +19,11 @@ LABELS = {
 }
 INTENSITIES = {"01": "normal", "02": "strong"}
 SPEAKERS = {f"ravdess-{actor:02d}": "male" if actor % 2 else "female" for actor in range(1, 25)}
+
+# The actor folds of Luna-Jimenez et al. 2021.
+FOLDS = numbered_folds(
+    "ravdess", [(2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22)]
+)
 
 # modality-channel-emotion-intensity-statement-repetition-actor. Modality 03 is audio only (01 and 02 are videos, whose
 # sound would be the same clip again) and channel 01 is speech (02 is song).
@@ -56,4 +62,13 @@ CORPUS = Corpus(
     folders=("Audio_Speech_Actors_01-24", "ravdess-emotional-speech-audio", "RAVDESS speech"),
     speaker_title="Actor_{}",
     parse=parse,
+    sources=(
+        Source(
+            "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
+            md5="bc696df654c87fed845eb13823edef8a",
+        ),
+        Source("kaggle:uwrfkaggler/ravdess-emotional-speech-audio"),
+    ),
+    protocols={"ravdess": Protocol("five actor folds", lambda _: FOLDS, "ravdess")},
+    test_speakers=FOLDS[3].test_speakers,
 )

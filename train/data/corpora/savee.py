@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from train.data.base import Corpus, Utterance
+from train.data.folds import Protocol, leave_one_out
 
 
 LABELS = {
@@ -50,4 +51,11 @@ CORPUS = Corpus(
     example="DC_su03.wav (or DC/su03.wav)",
     folders=("surrey-audiovisual-expressed-emotion-savee", "savee-database", "SAVEE AudioData"),
     parse=parse,
+    licence_steps=(
+        "SAVEE is given to those who register: go to http://kahlan.eps.surrey.ac.uk/savee/Download.html, and unpack "
+        "what you get there into {folder}, so that the clips are {folder}/AudioData/DC/a01.wav (or "
+        "{folder}/DC_a01.wav). It has 480 clips of 4 speakers, for research only."
+    ),
+    protocols={"savee": Protocol("leave one speaker out", leave_one_out(str), "savee")},
+    test_speakers=("savee-KL",),
 )

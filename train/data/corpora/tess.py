@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from train.data.base import Corpus, Utterance
+from train.data.base import Corpus, Source, Utterance
+from train.data.folds import Protocol, leave_one_out
 
 
 LABELS = {
@@ -56,4 +57,7 @@ CORPUS = Corpus(
         "toronto emotional speech",
     ),
     parse=parse,
+    sources=(Source("kaggle:ejlok1/toronto-emotional-speech-set-tess"), Source("hub:myleslinder/tess")),
+    protocols={"tess": Protocol("train on one actress, test on the other", leave_one_out(str), "tess")},
+    test_speakers=(),  # there are only two: all clips train, and a result comes from the protocol
 )
