@@ -6,7 +6,7 @@ recording > audio_io > speech_activity > whole, or windows of a long one > backe
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -119,7 +119,7 @@ class EmotionRecognizer:
         return self._one_segment(waveform, self.backend.run([waveform]), 0)
 
     def predict_batch(
-        self, recordings: Sequence[AudioInput], *, sampling_rate: int | None = None, batch_size: int = BATCH_SIZE
+        self, recordings: Iterable[AudioInput], *, sampling_rate: int | None = None, batch_size: int = BATCH_SIZE
     ) -> list[Prediction]:
         """
         The emotions of several recordings, in their order.
@@ -136,6 +136,7 @@ class EmotionRecognizer:
             raise ValueError("predict_batch takes a list of recordings; predict takes a single one.")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        recordings = list(recordings)
         predictions: list[Prediction | None] = [None] * len(recordings)
         queue: dict[int, np.ndarray] = {}
         for index, audio in enumerate(recordings):

@@ -226,6 +226,11 @@ def test_batches_give_the_same_in_the_same_order(monkeypatch, recognizer, long_r
     np.testing.assert_allclose(scores_of(together), scores_of(alone), atol=1e-5)
 
 
+def test_a_batch_may_be_a_generator(recognizer, speech):
+    together = recognizer.predict_batch((clip for clip in [speech, speech[:RATE]]), sampling_rate=RATE)
+    assert together == recognizer.predict_batch([speech, speech[:RATE]], sampling_rate=RATE)
+
+
 def test_a_batch_of_none_and_a_wrong_batch(recognizer, speech_file, tmp_path):
     assert recognizer.predict_batch([]) == []
     with pytest.raises(ValueError, match="batch_size"):
