@@ -12,14 +12,15 @@ import yaml
 from huggingface_hub import ModelCard
 
 from train.report.model_card import render_model_card
-from train.report.readme import render_readme
+from train.report.readme import render_documents
 from train.report.systems import cross_validation_table
 
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text()
 PRETRAINED = PROJECT / "ser_model" / "pretrained"
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")), PROJECT / "CONTRIBUTING.md"]
+EXAMPLES = [code for page in PAGES for code in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)]
 PRELUDE = 'import soundfile\nwaveform, _ = soundfile.read("recording.wav", dtype="float32")\n'
 
 
@@ -55,14 +56,16 @@ def test_command_line_example_runs(folder):
 
 
 def test_links_lead_somewhere():
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert targets
-    assert [target for target in targets if not (PROJECT / target).exists()] == []
+    for page in PAGES:
+        targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+        assert targets or page.name != "README.md"
+        assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
 def test_figures_are_the_measured_ones():
     """`python -m train card --readme README.md` would change nothing."""
-    assert render_readme(README, PRETRAINED, PROJECT / "benchmarks" / "results.json") == README
+    pages = render_documents(PROJECT, PRETRAINED, PROJECT / "benchmarks" / "results.json")
+    assert pages == {page: page.read_text() for page in pages}
 
 
 def test_model_card_is_the_rendered_one():

@@ -264,7 +264,7 @@ def add_card(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "model", metavar="MODEL", nargs="?", default="ser_model/pretrained", help="an evaluated checkpoint"
     )
     card.add_argument("--output", type=Path, default=Path("model_card.md"), help="(default: model_card.md)")
-    card.add_argument("--readme", type=Path, help="also write the tables into this README")
+    card.add_argument("--readme", type=Path, help="also write the tables of this README and of docs/ beside it")
     card.add_argument(
         "--benchmarks", type=Path, default=Path("benchmarks/results.json"), help="what `make bench` wrote"
     )
@@ -517,14 +517,14 @@ def run_recipes(options: argparse.Namespace) -> int:
 def run_card(options: argparse.Namespace) -> int:
     """Render the card, and the tables of a README."""
     from train.report.model_card import render_model_card
-    from train.report.readme import render_readme
+    from train.report.readme import render_documents
     from train.report.systems import cross_validation_table
 
     model = Path(options.model)
     render_model_card(model, cross_validation=cross_validation_table(model)).save(options.output)
     if options.readme:
-        readme = render_readme(options.readme.read_text(), model, options.benchmarks)
-        options.readme.write_text(readme)
+        for page, text in render_documents(options.readme.parent, model, options.benchmarks).items():
+            page.write_text(text)
     return 0
 
 
