@@ -40,11 +40,12 @@ UNKNOWN_CORPORA = (
     "the three corpora, as `functional_travel_lstm` does; the others leave out those that fit the temperature:"
 )
 ADAPTED = (
-    "And what `recognizer.adapt` brings: some clips of each speaker, any emotions, no labels, are heard first, and "
-    "the others are tested; a speaker who has no more than these is left out. As above, a clip is answered with the "
-    "labels of its corpus, where the shipped checkpoint has seven for all and gains less "
-    "([the card](../model_card.md)). Another speaker, whom the same network heard, is the control; the last column is the correction that fits the "
-    "labels of all clips best, these tested. `adapt` was chosen among some thirty ways on these networks:"
+    "And what `recognizer.adapt` brings: some clips of each speaker, any emotions, no labels, are heard first, "
+    "and the others are tested; a speaker who has no more than these is left out. As above, a clip is answered "
+    "with the labels of its corpus, where the shipped checkpoint has seven for all and gains less ([the "
+    "card](../model_card.md)). Another speaker, whom the same network heard, is the control; the last column is "
+    "the correction that fits the labels of all clips best, these tested. `adapt` was chosen among some thirty "
+    "ways on these networks:"
 )
 ANSWER = "file of 3 s to answer"  # the benchmark that README names
 UNITS = {
