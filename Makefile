@@ -15,7 +15,7 @@ endif
 export OMP_NUM_THREADS ?= 1
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: app test lint bench web
+.PHONY: app test lint bench web reproduce
 
 app: $(VENV)/app.installed
 	HF_HUB_OFFLINE=1 $(BIN)/python app.py
@@ -33,6 +33,10 @@ web: $(VENV)/dev.installed
 
 bench: $(VENV)/dev.installed
 	$(BIN)/python -m benchmarks --output benchmarks/results.json
+
+# The commands behind the published figures; `make reproduce ONLY=NAME` runs one, or goes on with it
+reproduce: $(VENV)/dev.installed
+	$(BIN)/python -m train reproduce $(if $(ONLY),--only $(ONLY),--list)
 
 $(VENV)/app.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import platform
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +35,7 @@ def main() -> int:
 def as_data(outcomes: list[Outcome]) -> dict:
     """The figures and what they were measured with."""
     return {
-        "command": "python -m benchmarks",
+        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
         "machine": f"{platform.machine()}, {platform.system()}, one thread",
         "versions": {name: version(name) for name in ("torch", "transformers", "librosa", "soundfile")},
         "outcomes": [outcome.as_data() for outcome in outcomes],

@@ -92,6 +92,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         add_compare,
         add_explore,
         add_recipes,
+        add_record,
+        add_reproduce,
         add_card,
         add_publish,
         add_publish_space,
@@ -251,6 +253,39 @@ def add_recipes(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
     recipes.add_argument("names", metavar="RECIPE", nargs="*", help="name or YAML file (default: all)")
     recipes.set_defaults(run=run_recipes)
     return recipes
+
+
+def add_record(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`record` and its arguments."""
+    record = commands.add_parser(
+        "record",
+        help="put a run's figures where README, card and docs/ take them from",
+        description="Copy a run's figures, with the commit and the caveats, to train/results; `card --readme "
+        "README.md` then writes them into README, card and docs/.",
+    )
+    record.add_argument("run_folder", metavar="RUN", type=Path, help="output folder of fit, evaluate or crossvalidate")
+    record.add_argument("--name", help="of the folder in train/results (default: that of the run)")
+    record.add_argument(
+        "--caveat", action="append", metavar="TEXT", help="for readers of the figures; may be repeated"
+    )
+    record.add_argument("--minutes", type=float, metavar="N", help="how long the command took")
+    record.set_defaults(run=run_record)
+    return record
+
+
+def add_reproduce(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`reproduce` and its arguments."""
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="list or run the commands behind the published figures",
+        description="List the commands behind the published figures, with their duration where it was recorded, or "
+        "run some. Trainings and cross-validations that were cut go on where they were.",
+    )
+    what = reproduce.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="list them (default)")
+    what.add_argument("--only", nargs="+", metavar="NAME", help="run these, in this order")
+    reproduce.set_defaults(run=run_reproduce)
+    return reproduce
 
 
 def add_card(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -512,6 +547,24 @@ def run_recipes(options: argparse.Namespace) -> int:
 
     print(listing(options.names))
     return 0
+
+
+def run_record(options: argparse.Namespace) -> int:
+    """Record a run, and print where."""
+    from train.report.record import record_run
+
+    print(record_run(options.run_folder, options.name, caveats=options.caveat, minutes=options.minutes))
+    return 0
+
+
+def run_reproduce(options: argparse.Namespace) -> int:
+    """List the commands behind the published figures, or run some until one fails."""
+    from train.report.reproduce import chosen, run_step, steps
+
+    if not options.only:
+        print("\n".join(step.line() for step in steps()))
+        return 0
+    return next((status for step in chosen(steps(), options.only) if (status := run_step(step))), 0)
 
 
 def run_card(options: argparse.Namespace) -> int:

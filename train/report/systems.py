@@ -15,40 +15,9 @@ from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.fit.recipe import load_recipe
 from train.report.compare import TOGETHER, results_of
 from train.report.model_card import percent, table
+from train.report.record import RESULTS, read_record
 
 
-RESULTS = Path(__file__).parents[1] / "results"  # a folder with metrics.json for each run
-
-
-# What of a protocol's test speakers was seen before a recipe was chosen, so that its figures are not free of a choice.
-SEEN_BEFORE = {
-    ("functional_ravdess_lstm", "ravdess"): (
-        "fold1 to fold3 for this choice, fold4 and fold5 when it was tested with one seed and without "
-        "feature_dropout, and fold4 when earlier recipes were"
-    ),
-    ("functional_emodb_lstm", "emodb"): (
-        "all of them when its functionals alone were tried, and speakers 03, 08, 09, 10, 11 and 13 for this choice"
-    ),
-    ("functional_lstm", "speakers"): (
-        "RAVDESS' fold1 to fold3 and, as corpora that were left out, all four for this choice; and all when it was "
-        "tested without feature_dropout, voice_directions and functionals_by_track, as earlier recipes were"
-    ),
-    ("functional_travel_lstm", "cross-corpus"): (
-        "all four when its functionals alone were tried, for refit too, and lstm_weight follows from what "
-        "`functional_lstm` reached here"
-    ),
-    ("functional_tess_lstm", "tess"): (
-        "both actresses, for the corpora and shares and functionals_by_track, which were tried with functionals "
-        "alone, and when it was tested without refit"
-    ),
-    ("ser_ravdess_lstm", "ravdess"): (
-        "fold1 and fold2 for this choice, fold4 when earlier recipes were tested, and of fold3 actor 12, on whom the "
-        "network was chosen"
-    ),
-    ("ser_clean_lstm", "speakers"): (
-        "RAVDESS' fold1 and fold2 for this choice, fold1 to fold3 of all corpora when an earlier recipe was tested"
-    ),
-}
 CROSS_CORPUS = "cross-corpus"
 ADAPTED_BY = ("random clips", "clips of one emotion", "another speaker")  # whose figures adaptation.json has
 NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout", "lstm_weight")
@@ -261,10 +230,9 @@ def choice_notes(runs: Sequence[Path]) -> str:
     notes = []
     for run in runs:
         metrics = read_metrics(run)
-        recipe, protocol = metrics["recipe"]["name"], metrics.get("cross_validation", {}).get("protocol")
-        if seen := SEEN_BEFORE.get((recipe, protocol)):
+        if caveats := read_record(run)["caveats"]:
             uars = "; ".join(uars_by_fold(corpus, figures) for corpus, figures in metrics["corpora"].items())
-            notes.append(f"- `{recipe}`: {seen}. UAR by fold: {uars}.")
+            notes.append(f"- `{metrics['recipe']['name']}`: {'; '.join(caveats)}. UAR by fold: {uars}.")
     if not notes:
         return ""
     return "\n".join(["Test speakers that were seen before a recipe was chosen:", "", *notes])

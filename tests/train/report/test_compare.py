@@ -236,11 +236,12 @@ def test_a_baseline_serves_every_recipe_of_the_same_clips():
 
 
 def test_figures_that_a_choice_had_seen_say_so(tmp_path):
-    """Only under the protocol that was seen."""
+    """Only the run that it was recorded for."""
     seen = {"ravdess": figures(0.6, uar_by_fold={"fold1": 0.66, "fold2": 0.54})}
     chosen = write_run(tmp_path / "a", seen, recipe="ser_ravdess_lstm", cross_validation=rounds(protocol="ravdess"))
     other = write_run(tmp_path / "b", seen, recipe="ser_ravdess_lstm", cross_validation=rounds(protocol="speakers"))
     another = write_run(tmp_path / "c", seen, cross_validation=rounds(protocol="ravdess"))
+    (chosen / "record.json").write_text(json.dumps({"caveats": ["fold1 and fold2 for this choice"]}))
     _, _, note = choice_notes([chosen, other, another]).splitlines()
     assert note.startswith("- `ser_ravdess_lstm`: fold1 and fold2 for this choice")
     assert note.endswith("UAR by fold: RAVDESS fold1 66.0, fold2 54.0.")
