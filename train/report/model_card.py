@@ -1,4 +1,4 @@
-"""The model card: every figure in it comes out of a checkpoint's metrics.json, none is typed."""
+"""The model card: its results come out of a checkpoint's metrics.json, what is known beside them is in the text."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,6 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ser_model.configuration_ser import SERConfig
-from ser_model.functionals import functional_size, track_count
 from ser_model.recognizer import PRETRAINED
 from train.data import CORPORA
 from train.data.audio_tables import parse_address
@@ -17,6 +16,7 @@ from train.evaluation.adaptation import ADAPTATION_FILE
 from train.evaluation.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
 from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT
+from train.report.architecture import HEADER, architecture_rows
 
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
@@ -79,7 +79,7 @@ def render_model_card(
         exports=exports,
         parameters=f"{metrics['parameters']:,}",
         megabytes=f"{(checkpoint / 'model.safetensors').stat().st_size / 1e6:.1f}",
-        architecture=describe_architecture(SERConfig.from_pretrained(checkpoint)),
+        architecture_table=table(HEADER, architecture_rows(SERConfig.from_pretrained(checkpoint))),
         labels=", ".join(metrics["labels"]),
         chance=percent(1 / len(metrics["labels"])),
         protocol_sentence=protocol_sentence(metrics, SELECTION if shipped else ""),
@@ -164,35 +164,6 @@ def dataset_id(corpus: str) -> str | None:
     if corpus in CORPORA:
         return corpus
     return parse_address(corpus, Path()).place if corpus.startswith("hub:") else None
-
-
-def describe_architecture(config: SERConfig) -> str:
-    """The network in words."""
-    parts = []
-    if config.conv_channels:
-        parts.append(f"{len(config.conv_channels)} convolutions")
-    direction = "bidirectional " if config.lstm_bidirectional else ""
-    parts.append(
-        f"{len(config.lstm_sizes)} {direction}LSTM layers of {' and '.join(map(str, config.lstm_sizes))} units"
-    )
-    parts.append(f"{config.pooling.replace('_', ' ')} pooling")
-    if config.dense_sizes:
-        parts.append(f"dense layers of {', '.join(map(str, config.dense_sizes))}")
-    if config.functionals:
-        size = functional_size(track_count(config.functional_mfcc))
-        directions = config.voice_directions
-        each = " each of correlations and of the others" if config.functionals_by_track else ""
-        voices = f", less {directions} directions{each} in which voices differ" if directions else ""
-        parts.append(
-            f"and beside them {size:,} functionals of {config.functional_mfcc} MFCC, spectral shape and pitch "
-            f"(moments, correlations, delayed correlations{voices}), which a linear layer and a dense one of "
-            f"{config.functional_dense_size} units read"
-        )
-    if config.functionals_by_track:
-        parts.append("and once more two such layers, which read them without the correlations")
-    if config.lstm_weight != 1:
-        parts.append(f"and in the mean of all these logits the LSTM's count {config.lstm_weight:g} times")
-    return ", ".join(parts)
 
 
 def protocol_sentence(metrics: Mapping[str, Any], selection: str = "") -> str:

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
+from ser_model.configuration_ser import SERConfig
+from ser_model.modeling_ser import SERForAudioClassification
 from ser_model.recognizer import PRETRAINED
 from tests.hub_server import hub_client, hub_server
 from train.fit.checkpoint import SPEAKERS_SEEN
+from train.fit.recipe import load_recipe
+from train.report.architecture import architecture_rows
 from train.report.model_card import REFITTED, SELECTION, render_model_card
 
 
@@ -58,6 +62,7 @@ def test_hub_takes_the_card(hub_client, hub_server, checkpoint):
 @pytest.mark.parametrize(
     "heading",
     [
+        "Architecture",
         "What it is for",
         "What it must not be used for",
         "Results",
@@ -162,3 +167,21 @@ def test_checkpoint_that_nobody_measured_has_no_card(checkpoint):
     (checkpoint / "metrics.json").unlink()
     with pytest.raises(FileNotFoundError, match="measure it first"):
         render_model_card(checkpoint)
+
+
+@pytest.mark.parametrize("recipe", ["ravdess_lstm", "cnn_lstm", "ser_clean_lstm", "functional_lstm", "ser_lstm"])
+def test_architecture_adds_up(recipe):
+    """Branches have all of the network's parameters, and heads all of the weight."""
+    config = load_recipe(recipe).config()
+    encoder, *heads = architecture_rows(config)
+    parameters = sum(one.numel() for one in SERForAudioClassification(config).parameters())
+    assert sum(int(row[3].replace(",", "")) for row in (encoder, *heads)) == parameters
+    assert heads[0][0] == "sequence"
+    assert sum(float(row[4]) for row in heads) == pytest.approx(100, abs=2)
+
+
+def test_architecture_of_the_shipped_network_is_in_the_card():
+    rows = architecture_rows(SERConfig.from_pretrained(PRETRAINED))
+    card = str(render_model_card(PRETRAINED))
+    assert [" | ".join(row) in card for row in rows] == [True] * len(rows)
+    assert sum(int(row[3].replace(",", "")) for row in rows) == METRICS["parameters"]
