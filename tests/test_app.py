@@ -200,8 +200,13 @@ def test_leaving_makes_room_for_another_live_visitor(page, speech):
     while client.hear("latecomer", 0, speech, RATE)["state"] == "busy":
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    for visitor in ("latecomer", *(f"visitor{index}" for index in range(1, MAX_STREAMS))):
-        assert client.hear(visitor, 1, speech[:0], RATE)["state"] == "stopped"
+    stop_speaking(client, "latecomer", *(f"visitor{index}" for index in range(1, MAX_STREAMS)))
+
+
+def stop_speaking(client: PageClient, *visitors: str) -> None:
+    """End streams, so that all places are free for the next test."""
+    for visitor in visitors:
+        assert client.hear(visitor, 1, np.zeros(0, np.float32), RATE)["state"] == "stopped"
 
 
 def test_voice_is_forgotten_when_its_visitor_leaves(page, speech):
@@ -216,6 +221,7 @@ def test_voice_is_forgotten_when_its_visitor_leaves(page, speech):
     while client.hear("reader", 0, speech, RATE)["adapted"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+    stop_speaking(client, "reader", "another")
 
 
 def test_damaged_model_is_told(checkpoint, speech, speech_file, tmp_path):
