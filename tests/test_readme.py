@@ -11,6 +11,7 @@ import soundfile
 import yaml
 from huggingface_hub import ModelCard
 
+from train.__main__ import main
 from train.report.model_card import render_model_card
 from train.report.readme import render_documents
 from train.report.systems import cross_validation_table
@@ -86,3 +87,29 @@ def test_front_matter_starts_the_space():
     assert (PROJECT / front_matter["app_file"]).is_file()
     assert front_matter["sdk"] == "gradio"
     assert front_matter["sdk_version"] == pinned[1]
+
+
+def test_log_of_experiments_reads_well():
+    """Decisions come first, every section has its date, and no line is long."""
+    lines = (PROJECT / "train" / "EXPERIMENTS.md").read_text().splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) >= 200] == []
+    assert next(line for line in lines if line.startswith("|")) == "| choice | evidence | rejected |"
+    headings = [number for number, line in enumerate(lines) if line.startswith("## ")]
+    undated = [lines[number] for number in headings if not re.fullmatch(r"Begun \d{4}-\d\d-\d\d\.", lines[number + 2])]
+    assert undated == []
+
+
+def test_one_command_writes_every_figure(tmp_path):
+    """README, docs/ and card, after their figures were lost."""
+    for page in ("README.md", "docs/results.md", "docs/benchmarks.md"):
+        text = re.sub(
+            r"(<!-- \w+: written .*?-->).*?(<!-- /)", r"\1\n\2", (PROJECT / page).read_text(), flags=re.DOTALL
+        )
+        assert text != (PROJECT / page).read_text()
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        (tmp_path / page).write_text(text)
+    card, readme = tmp_path / "model_card.md", tmp_path / "README.md"
+    command = ["card", str(PRETRAINED), "--output", str(card), "--readme", str(readme)]
+    assert main([*command, "--benchmarks", str(PROJECT / "benchmarks" / "results.json")]) == 0
+    for page in ("README.md", "docs/results.md", "docs/benchmarks.md", "model_card.md"):
+        assert (tmp_path / page).read_text() == (PROJECT / page).read_text()
