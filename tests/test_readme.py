@@ -113,3 +113,9 @@ def test_one_command_writes_every_figure(tmp_path):
     assert main([*command, "--benchmarks", str(PROJECT / "benchmarks" / "results.json")]) == 0
     for page in ("README.md", "docs/results.md", "docs/benchmarks.md", "model_card.md"):
         assert (tmp_path / page).read_text() == (PROJECT / page).read_text()
+
+
+def test_ased_does_not_stand_alone():
+    """Beside sentences that give the emotion away stand those that do not."""
+    rows = [line for line in README.splitlines() if line.startswith("| ASED") and "the speakers" in line]
+    assert ["common sentences" in row for row in rows] == [False, True]

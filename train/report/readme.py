@@ -105,6 +105,7 @@ def headline(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, An
         rows.append(headline_row(name, figures, "the corpus (the shipped weights)", len(figures["recall"]), None))
     for name, figures in metrics["corpora"].items():
         rows.append(headline_row(name, figures, "the speakers", len(metrics["labels"]), None))
+        rows += common_sentences_rows(name, metrics["recipe"]["name"])
     header = ("tested on", "language", "never heard before", "labels", "UAR % (95 % interval)", "eGeMAPS and an SVM")
     mean = sum(figures["uar"] for figures in unknown["corpora"].values()) / len(unknown["corpora"])
     lead = (
@@ -121,6 +122,24 @@ def unknown_corpora_run(recipe: str) -> dict[str, Any]:
     """The recorded run that leaves out each corpus in turn: of this recipe, else of most corpora, else the best."""
     runs = [read_metrics(run) for run in recorded_runs() if on_unknown_corpora(run)]
     return max(runs, key=lambda run: (run["recipe"]["name"] == recipe, len(run["corpora"]), run["uar"]))
+
+
+def common_sentences_rows(corpus: str, recipe: str) -> list[list[Any]]:
+    """
+    A row for the sentences that do not give the emotion away, of a corpus that has such; else none.
+
+    It is of a recorded run on new speakers: of this recipe, else the best.
+    """
+    runs = [read_metrics(run) for run in recorded_runs() if not on_unknown_corpora(run)]
+    runs = [run for run in runs if "common_sentences" in run["corpora"].get(corpus, {})]
+    if not runs:
+        return []
+    run = max(
+        runs, key=lambda one: (one["recipe"]["name"] == recipe, one["corpora"][corpus]["common_sentences"]["uar"])
+    )
+    figures = run["corpora"][corpus]
+    row = headline_row(corpus, figures["common_sentences"], "the speakers", len(figures["recall"]), None)
+    return [[f"{row[0]}, common sentences (`{run['recipe']['name']}`)", *row[1:]]]
 
 
 def headline_row(
