@@ -36,7 +36,7 @@ INT16_PEAK = 1 << 15  # integers of 32 bits that reach no further came from 16 b
 AUDIO_SUFFIXES = (
     *(".wav", ".flac", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".caf", ".ogg", ".oga", ".opus", ".mp3"),
     *(".m4a", ".m4b", ".aac", ".webm", ".wma", ".amr", ".3gp", ".ape", ".wv", ".tta", ".ac3", ".mka"),
-    *(".mp4", ".mov", ".mkv", ".avi", ".flv", ".mpg", ".mpeg", ".ts"),
+    *(".mp4", ".mov", ".mkv", ".avi", ".flv", ".mpg", ".mpeg"),
 )
 SMALLEST_BLOCK_FRAMES = 1 << 12  # how closely the damaged end of a file is approached
 

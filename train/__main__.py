@@ -1,6 +1,7 @@
 """Train and evaluate: `python -m train --help`."""
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -134,7 +135,9 @@ def add_fit(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "--corpora",
         nargs="+",
         metavar="NAME",
-        help="train on these instead of the recipe's: ravdess, folder:PATH, table:PATH, parquet:PATH, hub:OWNER/NAME",
+        help="train on these instead of the recipe's: ravdess, folder:PATH (LABEL/clip, LABEL/SPEAKER/clip, "
+        "SPEAKER/LABEL/clip), table:PATH (columns path, label, speaker), parquet:PATH, hub:OWNER/NAME; own labels need "
+        "no --set labels",
     )
     fit.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the checkpoint goes")
     fit.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
@@ -400,6 +403,8 @@ def run_fit(options: argparse.Namespace) -> int:
     own_corpora = [f"corpora={json.dumps(options.corpora)}"] if options.corpora else []
     recipe = load_recipe(options.recipe, [*options.set, *own_corpora])
     root = corpora_root(options, recipe.corpora)
+    if options.corpora and not any(change.startswith(("labels=", "label_map")) for change in options.set):
+        recipe = with_own_labels(recipe, root)
     splits = load_splits(recipe, root, options.seed)
     checkpoint = fit(recipe, splits, options.output, seed=options.seed, resume=options.resume)
     if not is_first_process():
@@ -410,6 +415,18 @@ def run_fit(options: argparse.Namespace) -> int:
         push(options.output, recipe)
     print(f"The checkpoint is in {options.output}; try it: python -m ser_model CLIP --model {options.output}")
     return 0
+
+
+def with_own_labels(recipe: "Recipe", root: Path) -> "Recipe":
+    """The recipe with the labels of its corpora, if these are own folders or tables that have none of the recipe's."""
+    from train.data.loading import load_corpus
+
+    if recipe.streaming or not all(name.startswith(("folder:", "table:")) for name in recipe.corpora):
+        return recipe
+    found = {label for name in recipe.corpora for label in load_corpus(name, root).features["label"].names}
+    if found & {*recipe.labels, *recipe.label_map}:
+        return recipe
+    return dataclasses.replace(recipe, labels=sorted(found), label_map={})
 
 
 def push(output: Path, recipe: "Recipe") -> None:
@@ -603,9 +620,16 @@ def run_publish_space(options: argparse.Namespace) -> int:
     return 0
 
 
+def needs_no_root(name: str) -> bool:
+    """Whether a corpus is on the Hub, or a path that is there or absolute."""
+    kind, _, place = name.partition(":")
+    path = Path(place).expanduser()
+    return kind == "hub" or (kind in ("folder", "table", "parquet") and (path.is_absolute() or path.exists()))
+
+
 def corpora_root(options: argparse.Namespace, names: Sequence[str] = ()) -> Path:
-    """The folder with the corpora; the working directory where none is given and all corpora are on the Hub."""
-    if options.corpora_root is None and names and all(name.startswith("hub:") for name in names):
+    """The folder with the corpora; the working directory where none is given and no corpus needs it."""
+    if options.corpora_root is None and names and all(needs_no_root(name) for name in names):
         return Path()
     if options.corpora_root is None:
         raise ValueError("Where are the corpora? Give --corpora-root DIR, or set SER_CORPORA.")

@@ -33,8 +33,9 @@ LABEL_SYNONYMS = {
     "frustration": "frustrated",
 }
 
-# Lossless first: where a corpus comes with the same clips twice (CREMA-D's AudioWAV and AudioMP3), the first is taken.
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+# Of registered corpora, lossless first: where one comes with the same clips twice (CREMA-D's AudioWAV and AudioMP3),
+# the first is taken. Their videos are the same clips again; own folders hold whatever ser_model reads.
+CORPUS_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 class CorpusError(ValueError):
@@ -138,9 +139,9 @@ class Corpus:
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """All audio files below a folder by their suffix: lossless formats first, then by relative path."""
-    files = files_below(folder, AUDIO_SUFFIXES)
-    return sorted(files, key=lambda path: (AUDIO_SUFFIXES.index(path.suffix.lower()), relative(path, folder)))
+    """All clips of a registered corpus by their suffix: lossless formats first, then by relative path."""
+    files = files_below(folder, CORPUS_SUFFIXES)
+    return sorted(files, key=lambda path: (CORPUS_SUFFIXES.index(path.suffix.lower()), relative(path, folder)))
 
 
 def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -11,8 +11,9 @@ from typing import Any
 import datasets
 from tqdm.auto import tqdm
 
+from ser_model.audio_io import AUDIO_SUFFIXES
 from train.data.audio_tables import Address, OpenTable, open_table
-from train.data.base import AUDIO_SUFFIXES, Corpus, files_below
+from train.data.base import Corpus, files_below
 from train.data.network import NoConnectionError, explained
 from train.data.tables import read
 

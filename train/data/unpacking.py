@@ -20,12 +20,12 @@ from typing import BinaryIO
 import pyarrow.parquet
 from tqdm.auto import tqdm
 
-from train.data.base import AUDIO_SUFFIXES, CorpusError, files_below, plural
+from train.data.base import CORPUS_SUFFIXES, CorpusError, files_below, plural
 
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 TABLE_SUFFIXES = (".csv",)
-KEPT_SUFFIXES = (*AUDIO_SUFFIXES, *TABLE_SUFFIXES)
+KEPT_SUFFIXES = (*CORPUS_SUFFIXES, *TABLE_SUFFIXES)
 READABLE_SUFFIXES = (*KEPT_SUFFIXES, *ARCHIVE_SUFFIXES, ".parquet")
 
 LARGEST_MEMBER = 200 * 10**6  # bytes; the longest clip of the known corpora has 2 million

@@ -165,6 +165,7 @@ def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> Mapping[str, D
         with first_process_ahead(recipe):
             return streaming_splits(recipe, corpora_root, seed)
     dataset = load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
+    check_classes(dataset)
     with first_process_ahead(recipe):
         dataset = analysed(dataset, recipe.feature_extractor())
     if recipe.split == "speakers":
@@ -173,6 +174,17 @@ def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> Mapping[str, D
     splits = split(dataset, seed=seed, fraction=recipe.validation_fraction)
     splits["train"] = shares_of_corpora(splits["train"], recipe.shares)
     return splits
+
+
+def check_classes(dataset: Dataset) -> None:
+    """Raise CorpusError if all clips have the same label: there is nothing to tell apart."""
+    found = sorted(set(dataset["label"][:]))
+    if len(found) < 2:
+        label = dataset.features["label"].int2str(found[0])
+        raise CorpusError(
+            f"all {len(dataset)} clips are labelled {label!r}: a training needs at least two labels. Add clips of "
+            "another one, or look at --set labels and label_map."
+        )
 
 
 def check_speakers_known(dataset: Dataset) -> None:

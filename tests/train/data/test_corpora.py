@@ -453,7 +453,10 @@ def test_tab_separated_and_json_lines_tables(clips, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", "file,label\njoy/2.wav,sad\n", "line 2: no value for 'path'. Columns of this row: file, label"),
+        ("t.csv", "clip,label\njoy/2.wav,sad\n", "line 2: no value for 'path'. Columns of this row: clip, label"),
+        ("t.csv", "path,label\njoy/2.wav,NaN\n", "line 2: the label 'NaN' stands for a value that is not there"),
+        ("t.csv", "path,label\njoy/2.wav,None\n", "line 2: the label 'None' stands for"),
+        ("t.jsonl", '{"path": "joy/2.wav", "label": NaN}\n', "line 1: the label 'nan' stands for"),
         ("t.csv", "path,label\njoy/2.wav,\n", "line 2: no value for 'label'"),
         ("t.csv", "path,label\nno.wav,sad\nnot.wav,sad\n", r"2 clips not found; the first is .*no.wav \(line 2\)"),
         ("t.csv", "path,label\n", "no clip found"),
@@ -466,6 +469,69 @@ def test_table_with_errors(clips, tmp_path, name, content, message):
     (clips / name).write_text(content)
     with pytest.raises(CorpusError, match=message):
         load_corpus(f"table:{clips / name}", tmp_path)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_tables_as_spreadsheets_write_them(clips, tmp_path, separator, encoding):
+    rows = [[" File_Name ", "EMOTION", "spk", "Gender"], ["joy\\2.wav", "Freude", "Jürgen", "M"], ["", "", "", ""]]
+    table = clips / "list.csv"
+    table.write_bytes("\r\n".join(separator.join(row) for row in rows).encode(encoding))
+    (row,) = load_corpus(f"table:{table}", tmp_path)
+    assert (row["path"], row["speaker"], row["sex"]) == (str(clips / "joy/2.wav"), "list-Jürgen", "male")
+
+
+def test_a_table_with_paths_from_home(clips, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    table = write_table(clips / "list.csv", "path,label", f"~/{clips.name}/joy/2.wav,happy")
+    assert load_corpus(f"table:{table}", tmp_path)["path"][:] == [str(clips / "joy/2.wav")]
+
+
+def folder_of(tmp_path, *places: str) -> Path:
+    """A folder with something as large as a clip at each place; nothing is decoded."""
+    for number, place in enumerate(places):
+        path = tmp_path / "own" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes([number]) * 500)
+    return tmp_path / "own"
+
+
+def test_a_folder_holds_all_that_can_be_read_and_the_rest_is_named(tmp_path, caplog):
+    suffixes = ("wav", "m4a", "OPUS", "aiff", "webm", "caf", "mp4", "amr")
+    folder = folder_of(tmp_path, *(f"sad/1.{suffix}" for suffix in suffixes), "sad/notes.txt", "sad/a.pdf")
+    assert len(load_corpus(f"folder:{folder}", tmp_path)) == len(suffixes)
+    assert "2 files left out, no recordings by name: " in caplog.text
+    assert ".pdf (1)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("layout", "speakers"),
+    [
+        ("{split}/{label}/{clip}", {"own-unknown"}),
+        ("{speaker}/{label}/{clip}", {"own-anna", "own-joy"}),
+        ("{label}/{speaker}/{clip}", {"own-anna", "own-joy"}),
+        ("{split}/{speaker}/{label}/{clip}", {"own-anna", "own-joy"}),
+        ("{split}/{label}/{speaker}/{clip}", {"own-anna", "own-joy"}),
+    ],
+)
+def test_layouts_of_folders(tmp_path, layout, speakers):
+    parts = [
+        {"split": split, "speaker": speaker, "label": label, "clip": f"{split}{speaker}{label}.wav"}
+        for split in ("train", "Test")
+        for speaker in ("anna", "joy")
+        for label in ("Anger", "sad", "puzzled")
+    ]
+    folder = folder_of(tmp_path, *(layout.format(**part) for part in parts))
+    dataset = load_corpus(f"folder:{folder}", tmp_path)
+    assert dataset.features["label"].names == ["angry", "sad", "puzzled"]
+    assert len(dataset) == len(parts)
+    assert set(dataset["speaker"]) == speakers
+
+
+@pytest.mark.parametrize("places", [("train/1.wav", "test/2.wav"), ("train/sad/1.wav", "happy/2.wav")])
+def test_folders_of_splits_are_no_labels(tmp_path, places):
+    with pytest.raises(CorpusError, match=r"names of splits, not of labels.*SPEAKER/LABEL/clip.*table:PATH"):
+        load_corpus(f"folder:{folder_of(tmp_path, *places)}", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["table:nowhere.csv", "folder:nowhere"])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -378,3 +379,31 @@ def test_shares_are_taken_of_validation_clips_too(corpora):
     dataset = load_corpora(["ravdess"], corpora, labels=recipe.labels)
     splits = {"train": dataset.select(range(4)), "validation": dataset.select(range(4, 12))}
     assert every_training_clip(splits, {"ravdess": 0.25})["path"][:] == dataset.select([0, 1, 2, 3, 7, 11])["path"][:]
+
+
+def own_clips(folder: Path, corpora: Path, labels: tuple[str, ...]) -> Path:
+    """Clips of generated speakers, in folders of other labels."""
+    clips = sorted(corpora.rglob("*.wav"))
+    for index, label in enumerate(labels):
+        for speaker in range(4):
+            for number in range(3):
+                path = folder / label / f"speaker{speaker}" / f"{number}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(clips[(index * 12 + speaker * 3 + number) % len(clips)], path)
+    return folder
+
+
+def test_a_folder_of_own_labels_needs_neither_root_nor_labels(corpora, tmp_path, monkeypatch):
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    folder = own_clips(tmp_path / "mine", corpora, ("keen", "puzzled"))
+    settings = [part for change in tiny("ravdess_lstm") for part in ("--set", change)]
+    output = tmp_path / "out"
+    assert main(["fit", "ravdess_lstm", "--corpora", f"folder:{folder}", "--output", str(output), *settings]) == 0
+    assert set(json.loads((output / "config.json").read_text())["label2id"]) == {"keen", "puzzled"}
+
+
+def test_a_training_on_one_label_is_refused(corpora, tmp_path, capsys):
+    folder = own_clips(tmp_path / "mine", corpora, ("sad",))
+    arguments = ["fit", "ravdess_lstm", "--corpora", f"folder:{folder}", "--output", str(tmp_path / "out")]
+    assert main(arguments) != 0
+    assert "needs at least two labels" in capsys.readouterr().err
