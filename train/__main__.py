@@ -136,8 +136,8 @@ def add_fit(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         nargs="+",
         metavar="NAME",
         help="train on these instead of the recipe's: ravdess, folder:PATH (LABEL/clip, LABEL/SPEAKER/clip, "
-        "SPEAKER/LABEL/clip), table:PATH (columns path, label, speaker), parquet:PATH, hub:OWNER/NAME; own labels need "
-        "no --set labels",
+        "SPEAKER/LABEL/clip), table:PATH (columns path, label, speaker), parquet:PATH, hub:OWNER/NAME; own labels "
+        "need no --set labels",
     )
     fit.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the checkpoint goes")
     fit.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
