@@ -32,6 +32,7 @@ examples:
   python -m ser_model talk.flac --json               also over time: one segment a second beyond 6 s
   python -m ser_model a.wav --model OWNER/NAME       with a model from the Hugging Face Hub, or from a folder
   curl -s ADDRESS | python -m ser_model -            a recording from the standard input
+  python -m ser_model FOLDER                         all recordings in a folder and the folders in it
   python -m ser_model -- -odd-name.wav               a name that begins with a dash
   python -m ser_model export --output model.onnx     write the model as an ONNX file; see export --help
   python -m ser_model a.wav --backend onnx --model model.onnx      answer from that file, without PyTorch
@@ -48,6 +49,9 @@ command or model.
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line, and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if sys.stdout is None:
+        print("ser_model: the standard output is closed: there is nowhere to print to", file=sys.stderr)
+        return 1
     sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what the terminal cannot show
     try:
         if arguments[:1] == [EXPORT]:
@@ -56,6 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # as with a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"ser_model: the answer cannot be written: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -117,7 +125,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("clips", nargs="+", metavar="CLIP", help="recording to answer, or - for the standard input")
+    parser.add_argument(
+        "clips", nargs="+", metavar="CLIP", help="recording to answer, a folder of them, or - for the standard input"
+    )
     parser.add_argument(
         "--model",
         metavar="PATH_OR_ID",
@@ -149,12 +159,13 @@ def answer_all(recognizer: "EmotionRecognizer", options: argparse.Namespace) -> 
     from ser_model.audio_io import AudioError
 
     exit_code = 0
-    name_columns = min(MAX_NAME_COLUMNS, max(4, *(columns(printable(clip)) for clip in options.clips)))
+    clips = [clip for given in options.clips for clip in recordings_in(given)]
+    name_columns = min(MAX_NAME_COLUMNS, max(4, *(columns(printable(clip)) for clip in clips)))
     if not options.json:
         print(header(name_columns), flush=True)
-    for clip in options.clips:
+    for clip in clips:
         try:
-            audio = sys.stdin.buffer.read() if clip == STANDARD_INPUT else clip
+            audio = standard_input() if clip == STANDARD_INPUT else clip
             prediction = recognizer.predict(audio, progress=shown_progress(clip))
         except AudioError as error:
             print(f"ser_model: {error}", file=sys.stderr)
@@ -165,6 +176,39 @@ def answer_all(recognizer: "EmotionRecognizer", options: argparse.Namespace) -> 
         else:
             print(row(clip, prediction, options.top_k or SHOWN_EMOTIONS, name_columns), flush=True)
     return exit_code
+
+
+def recordings_in(place: str) -> list[str]:
+    """The recordings below a folder, by path; anything else, or a folder without any, as it is."""
+    from ser_model.audio_io import AUDIO_SUFFIXES
+
+    found = [
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(place)
+        for name in names
+        if name.lower().endswith(AUDIO_SUFFIXES) and not name.startswith(".")
+    ]
+    return sorted(found) or [place]
+
+
+def standard_input() -> bytes:
+    """
+    A recording from the standard input.
+
+    Raises:
+        AudioError: it is closed, cannot be read, or has no end.
+    """
+    from ser_model.audio_io import MAX_STREAM_BYTES, AudioError
+
+    try:
+        content = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_STREAM_BYTES + 1)
+    except OSError as error:
+        raise AudioError(f"The standard input cannot be read: {error.strerror or error}.") from error
+    if sys.stdin is None:
+        raise AudioError("The standard input is closed: pipe a recording into it, or give the path of a file.")
+    if len(content) > MAX_STREAM_BYTES:
+        raise AudioError(f"The standard input has more than {MAX_STREAM_BYTES >> 20} MiB: give a shorter recording.")
+    return content
 
 
 def as_json(clip: str, prediction: "Prediction", top_k: int | None) -> str:

@@ -10,6 +10,7 @@ import numbers
 import os
 import re
 import shutil
+import stat
 import struct
 import subprocess
 import tempfile
@@ -321,7 +322,8 @@ def in_memory(stream: BinaryIO) -> BinaryIO:
     """The stream itself if it is an open file or bytes in memory, else its content in memory."""
     if isinstance(stream, io.BytesIO) and stream.seekable():
         return stream
-    if isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO) and stream.seekable():
+    is_file = isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO)
+    if is_file and stat.S_ISREG(os.fstat(stream.fileno()).st_mode):  # a device may have no end
         return stream
     content = bytearray()
     try:

@@ -11,6 +11,7 @@ from typing import Any
 from .prediction import Emotions, Prediction, Segment
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 SCORE_DIGITS = 4
 TIME_DIGITS = 2
 CANDIDATE_SEPARATOR = "|"
@@ -103,12 +104,17 @@ def audacity_labels(prediction: Prediction) -> str:
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Comma-separated values with a header, each line ended by a line feed."""
+    """Comma-separated values with a header, each line ended by a line feed; no cell of text is a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([plain_text(cell) for cell in row] for row in rows)
     return text.getvalue()
+
+
+def plain_text(cell: Any) -> Any:
+    """A cell behind an apostrophe if a spreadsheet would take its text for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
 def rounded(value: Any) -> Any:

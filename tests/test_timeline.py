@@ -9,6 +9,7 @@ import pytest
 from ser_model.answer_rule import AnswerRule
 from ser_model.prediction import NO_SPEECH, Prediction, Segment
 from ser_model.timeline import (
+    as_csv,
     audacity_labels,
     emotion_shares,
     stretches,
@@ -94,3 +95,8 @@ def test_json_holds_stretches_and_moments(prediction):
 
 def test_labels_of_audacity_leave_out_silence(prediction):
     assert audacity_labels(prediction) == "0.000000\t2.000000\tangry\n3.000000\t4.500000\tsad\n"
+
+
+@pytest.mark.parametrize("name", ["=1+1.wav", "+a", "-a", "@a"])
+def test_no_cell_is_a_formula(name):
+    assert as_csv(["file", "score"], [[name, -0.5]]) == f"file,score\n'{name},-0.5\n"

@@ -88,7 +88,9 @@ def test_top_k(run, speech_file):
 def test_a_bad_file_does_not_stop_the_others(run, tmp_path, speech_file, options):
     text = tmp_path / "text.wav"
     text.write_text("not a recording")
-    code, output, errors = run("missing.wav", speech_file, text, tmp_path, speech_file, *options)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code, output, errors = run("missing.wav", speech_file, text, empty, speech_file, *options)
     assert code == 1
     assert len(output) == 2 + (not options)
     assert len(errors) == 3
@@ -185,3 +187,32 @@ def test_a_reader_that_stops_early(checkpoint, speech_file):
     process = subprocess.run(command, cwd=PROJECT, shell=True, capture_output=True, text=True, check=False)
     assert len(process.stdout.splitlines()) == 1
     assert process.stderr == ""
+
+
+def test_a_folder_is_answered_with_what_is_in_it(run, speech_file, tmp_path):
+    folder = tmp_path / "many"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("b.wav", "deeper/a.WAV", ".hidden.wav", "notes.txt"):
+        shutil.copy(speech_file, folder / name)
+    code, output, _ = run(folder, "--json")
+    assert code == 0
+    names = [Path(json.loads(line)["path"]).relative_to(folder).as_posix() for line in output]
+    assert names == ["b.wav", "deeper/a.WAV"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        ("- <&-", "standard input is closed"),
+        ("CLIP >&-", "standard output is closed"),
+        ("CLIP >/dev/full", "cannot be written: No space left"),
+    ],
+)
+def test_closed_streams_and_a_full_disk(checkpoint, speech_file, redirection, message):
+    clip = redirection.replace("CLIP", f"'{speech_file}'")
+    command = f"'{sys.executable}' -m ser_model --model '{checkpoint}' {clip}"
+    done = subprocess.run(command, shell=True, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
