@@ -9,6 +9,15 @@ from .answer_rule import ANSWER_THRESHOLD, CANDIDATE_MASS
 from .functionals import track_count
 
 
+# Head -> what it reads, and whether by a dense ReLU layer. Descriptors are the functionals of single tracks, without
+# the correlations of two: these tell more on the corpora of the training than on others.
+HEADS = {
+    "sequence": ("sequence", True),  # the LSTM's pooled states, by the dense_sizes
+    "functionals": ("functionals", True),
+    "functionals_linear": ("functionals", False),
+    "descriptors": ("descriptors", True),
+    "descriptors_linear": ("descriptors", False),
+}
 POOLINGS = ("last", "mean", "attention", "attention_statistics")
 
 
@@ -17,8 +26,8 @@ class SERConfig(PreTrainedConfig):
     r"""
     Configuration of [`SERModel`] and [`SERForAudioClassification`]:
     convolutions (optional) > LSTM layers > pooling over time > dense layers > logits.
-    Beside them, with `functionals`: functionals of the utterance > a linear and a dense layer > logits of their own;
-    with `functionals_by_track` once more of those without correlations. The network's logits are their weighted mean.
+    Beside them, with `functionals`: functionals of the utterance > further heads > logits of their own. The network's
+    logits are the weighted mean of those of all heads.
 
     Args:
         feature_size (`int`, defaults to 40):
@@ -61,14 +70,10 @@ class SERConfig(PreTrainedConfig):
             Frames whose level is this much below the loudest frame's, in dB, count as unvoiced. By default none.
         voice_directions (`int`, defaults to 0):
             How many directions in which voices differ, whatever they express, are removed from the functionals. They
-            are measured on training speakers, as the normalisation is. With `functionals_by_track` as many are removed
+            are measured on training speakers, as the normalisation is. With a head of descriptors as many are removed
             from what is said of each track, and as many from the correlations.
-        functionals_by_track (`bool`, defaults to `False`):
-            Whether functionals are read once more, by two further layers, without correlations of tracks, each with
-            itself included. Correlations are worth more on the corpora of the training than on others.
-        lstm_weight (`float`, defaults to 1.0):
-            How many times the LSTM's logits count in the mean of all parts', where there are functionals. It knows the
-            corpora of the training best, and others worst.
+        heads (`dict[str, float]`, defaults to `{"sequence": 1.0}`):
+            The classifier's heads, each with its weight in the mean of their logits; see `network_ser.HEADS`.
         functional_dense_size (`int`, defaults to 128):
             Units of the ReLU layer between the functionals and logits.
         functional_dropout (`float`, defaults to 0.5):
@@ -101,8 +106,7 @@ class SERConfig(PreTrainedConfig):
     functional_mfcc: int = 13
     pitch_gate_db: float | int | None = None
     voice_directions: int = 0
-    functionals_by_track: bool = False
-    lstm_weight: float | int = 1.0
+    heads: dict[str, float | int] = field(default_factory=lambda: {"sequence": 1.0})
     functional_dense_size: int = 128
     functional_dropout: float | int = 0.5
     temperature: float | int = 1.0
@@ -134,18 +138,18 @@ class SERConfig(PreTrainedConfig):
                 f"got feature_size={self.feature_size} and functional_mfcc={self.functional_mfcc}, but "
                 f"{track_count(0)} of the features are none."
             )
-        if self.functionals_by_track and not self.functionals:
-            raise ValueError("functionals_by_track reads functionals once more: set functionals.")
         if self.voice_directions < 0:
             raise ValueError(f"voice_directions must not be negative, got {self.voice_directions}.")
         if self.voice_directions and not self.functionals:
             raise ValueError(f"voice_directions={self.voice_directions} are those of functionals: set functionals.")
 
-    def validate_lstm_weight(self) -> None:
-        if self.lstm_weight < 0:
-            raise ValueError(f"lstm_weight must not be negative, got {self.lstm_weight}.")
-        if self.lstm_weight != 1 and not self.functionals:
-            raise ValueError(f"lstm_weight={self.lstm_weight} weighs the LSTM against functionals: set functionals.")
+    def validate_heads(self) -> None:
+        if "sequence" not in self.heads or not set(self.heads) <= set(HEADS):
+            raise ValueError(f"heads must have 'sequence', and may have {', '.join(HEADS)}; got {self.heads}.")
+        if min(self.heads.values()) <= 0:
+            raise ValueError(f"the weights of the heads must be positive, got {self.heads}.")
+        if len(self.heads) > 1 and not self.functionals:
+            raise ValueError(f"the heads {', '.join(self.heads)} read functionals: set functionals.")
 
     def validate_temperature(self) -> None:
         if self.temperature <= 0:

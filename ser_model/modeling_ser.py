@@ -19,13 +19,15 @@ class SERModelOutput(ModelOutput):
 
     Args:
         last_hidden_state: output of the last LSTM layer, (batch, frames, units).
-        pooler_output: the utterance, (batch, pooled units): LSTM states pooled, then functionals if any.
+        pooler_output: the LSTM's states, pooled over the utterance, (batch, pooled units).
+        functionals: of the utterance, (batch, functionals), if the network reads them.
         hidden_states: output of each convolution and LSTM layer, with `output_hidden_states=True`.
         attentions: one tensor (batch, heads, frames), with `output_attentions=True` and attention pooling.
     """
 
     last_hidden_state: torch.FloatTensor | None = None
     pooler_output: torch.FloatTensor | None = None
+    functionals: torch.FloatTensor | None = None
     hidden_states: tuple[torch.FloatTensor, ...] | None = None
     attentions: tuple[torch.FloatTensor, ...] | None = None
 
@@ -39,11 +41,10 @@ class SERClassifierOutput(SequenceClassifierOutput):
         logits: (batch, labels), divided by the temperature.
         hidden_states, attentions: as in [`SERModelOutput`].
         familiarity: how much each utterance resembles the training speech, 0 to 1, (batch,), where it is measured.
-        part_logits: of the LSTM and of the layers that read functionals, (parts, batch, labels), while training; each
-            part is to learn by itself.
+        head_logits: of each head, (heads, batch, labels), while training; each is to learn by itself.
     """
 
-    part_logits: torch.FloatTensor | None = None
+    head_logits: torch.FloatTensor | None = None
     familiarity: torch.FloatTensor | None = None
 
 
@@ -127,7 +128,8 @@ class SERModel(SERPreTrainedModel):
         with_attentions = output_attentions and encoded.attentions is not None
         return SERModelOutput(
             last_hidden_state=encoded.last_hidden_state,
-            pooler_output=encoded.pooled,
+            pooler_output=encoded.sequence,
+            functionals=encoded.functionals,
             hidden_states=encoded.hidden_states if output_hidden_states else None,
             attentions=(encoded.attentions,) if with_attentions else None,
         )
@@ -161,7 +163,7 @@ class SERForAudioClassification(SERPreTrainedModel):
 
         Returns:
             `logits` (batch, labels) are divided by the configuration's temperature: their softmax is calibrated. The
-            `loss` is that of the logits; while training, the mean of the losses of all parts.
+            `loss` is that of the logits; while training, the mean of the losses of all heads.
         """
         encoded = self.ser(
             input_features,
@@ -169,18 +171,18 @@ class SERForAudioClassification(SERPreTrainedModel):
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
         )
-        parts = self.classifier.part_logits(encoded.pooler_output)
-        logits = self.classifier.mean_of_parts(parts)
+        heads = self.classifier.head_logits(encoded.pooler_output, encoded.functionals)
+        logits = self.classifier.mean_of_heads(heads)
         loss = None
         if labels is not None:
-            judged = parts if self.training else logits[None]
-            loss = torch.stack([self.loss_function(labels, part, self.config, **kwargs) for part in judged]).mean()
+            judged = heads if self.training else logits[None]
+            loss = torch.stack([self.loss_function(labels, one, self.config, **kwargs) for one in judged]).mean()
         return SERClassifierOutput(
             loss=loss,
             logits=logits,
             hidden_states=encoded.hidden_states,
             attentions=encoded.attentions,
-            part_logits=parts if self.training else None,
+            head_logits=heads if self.training else None,
         )
 
 

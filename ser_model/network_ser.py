@@ -5,26 +5,34 @@ code takes longer than everything else that a prediction does.
 Padding changes nothing: each layer sets the frames behind an item's end to zero, and pooling leaves them out.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from .configuration_ser import SERConfig
+from .configuration_ser import HEADS, SERConfig
 from .functionals import Functionals, by_track, by_track_size, track_count
+
+
+def reads_descriptors(config: SERConfig) -> bool:
+    """Whether a head reads descriptors."""
+    return any(HEADS[name][0] == "descriptors" for name in config.heads)
 
 
 class EncoderOutput(NamedTuple):
     """What the encoder hands on. `frames` are counted after the convolutions' strides.
 
     last_hidden_state: (batch, frames, units).
-    pooled: the utterance, (batch, pooled units): its LSTM states pooled, then its functionals if any.
+    sequence: the utterance as its LSTM states pooled, (batch, pooled units).
+    functionals: of the utterance, (batch, functionals), or None.
     attentions: weight of each frame, (batch, heads, frames), or None without attention.
     hidden_states: the output of each convolution and LSTM layer.
     """
 
     last_hidden_state: torch.Tensor
-    pooled: torch.Tensor
+    sequence: torch.Tensor
+    functionals: torch.Tensor | None
     attentions: torch.Tensor | None
     hidden_states: tuple[torch.Tensor, ...]
 
@@ -133,7 +141,7 @@ class SEREncoder(nn.Module):
         super().__init__()
         self.register_buffer("feature_mean", torch.zeros(config.feature_size))
         self.register_buffer("feature_std", torch.ones(config.feature_size))
-        settings = config.functional_mfcc, config.pitch_gate_db, config.voice_directions, config.functionals_by_track
+        settings = config.functional_mfcc, config.pitch_gate_db, config.voice_directions, reads_descriptors(config)
         self.functionals = Functionals(*settings) if config.functionals else None
         size = config.feature_size if self.functionals is None else track_count(config.functional_mfcc)
         self.feature_dropout = nn.Dropout1d(config.feature_dropout)
@@ -149,19 +157,17 @@ class SEREncoder(nn.Module):
             self.lstm_layers.append(layer)
             size = layer.output_size
         self.pooling = Pooling(config, size)
-        self.output_size = self.pooling.output_size + (0 if self.functionals is None else self.functionals.size)
 
     def forward(self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> EncoderOutput:
         """Encode features (batch, frames, feature_size); `attention_mask` (batch, frames) is 1 at valid frames."""
         if attention_mask is None:
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
         mask = attention_mask.bool()
-        beside, collected = [], []
+        functionals, collected = None, []
         if self.functionals is None:
             hidden_states = (input_features - self.feature_mean) / self.feature_std * mask[..., None]
         else:
             hidden_states, functionals = self.functionals(input_features, mask)
-            beside.append(functionals)
         hidden_states = self.feature_dropout(hidden_states.transpose(1, 2)).transpose(1, 2)
         for convolution in self.convolutions:
             hidden_states, mask = convolution(hidden_states, mask)
@@ -170,76 +176,89 @@ class SEREncoder(nn.Module):
             hidden_states = layer(hidden_states, mask)
             collected.append(hidden_states)
         pooled, attentions = self.pooling(hidden_states, mask)
-        utterance = torch.cat([pooled, *beside], -1)
-        return EncoderOutput(hidden_states, utterance, attentions, tuple(collected))
+        return EncoderOutput(hidden_states, pooled, functionals, attentions, tuple(collected))
 
 
-class FunctionalClassifier(nn.Module):
-    """Logits (batch, labels) of functionals (batch, functionals), twice: by a linear layer, and by a dense ReLU layer.
+class Head(nn.Module):
+    """Logits (batch, labels) of what it reads, (batch, input_size): dropout > dense ReLU layers > linear."""
 
-    The linear one generalises from a few voices, the dense one gains by many; see train/EXPERIMENTS.md.
+    def __init__(self, input_size: int, dense_sizes: Sequence[int], num_labels: int, dropout: float):
+        super().__init__()
+        self.dense_layers = nn.ModuleList()
+        for units in dense_sizes:
+            self.dense_layers.append(nn.Linear(input_size, units))
+            input_size = units
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(input_size, num_labels)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        for dense in self.dense_layers:
+            hidden = self.dropout(nn.functional.relu(dense(hidden)))
+        return self.output(hidden)
+
+
+class FunctionalHead(nn.Module):
+    """Logits (batch, labels) of functionals (batch, input_size): dropout > a dense ReLU layer, if any > linear.
+
+    A linear head generalises from a few voices, a dense one gains by many; see train/EXPERIMENTS.md.
     """
 
-    def __init__(self, config: SERConfig, input_size: int):
+    def __init__(self, input_size: int, dense_size: int | None, num_labels: int, dropout: float):
         super().__init__()
-        self.dropout = nn.Dropout(config.functional_dropout)
-        self.linear = nn.Linear(input_size, config.num_labels)
-        self.dense = nn.Linear(input_size, config.functional_dense_size)
-        self.layer_norm = nn.LayerNorm(config.functional_dense_size)
-        self.output = nn.Linear(config.functional_dense_size, config.num_labels)
+        self.dropout = nn.Dropout(dropout)
+        self.dense = self.layer_norm = None
+        if dense_size is not None:
+            self.dense = nn.Linear(input_size, dense_size)
+            self.layer_norm = nn.LayerNorm(dense_size)
+        self.output = nn.Linear(dense_size or input_size, num_labels)
 
-    def forward(self, functionals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden = nn.functional.relu(self.layer_norm(self.dense(self.dropout(functionals))))
-        return self.linear(self.dropout(functionals)), self.output(self.dropout(hidden))
+    def forward(self, functionals: torch.Tensor) -> torch.Tensor:
+        hidden = functionals
+        if self.dense is not None:
+            hidden = nn.functional.relu(self.layer_norm(self.dense(self.dropout(hidden))))
+        return self.output(self.dropout(hidden))
 
 
 class SERClassifier(nn.Module):
-    """Logits (batch, labels) of utterances (batch, pooled units), as the encoder gives them.
+    """Logits (batch, labels) of what the encoder makes of utterances.
 
-    Pooled LSTM states > dense ReLU layers > logits, and where there are functionals > logits of these. Their mean, in
-    which the LSTM's count `lstm_weight` times, is divided by the temperature.
+    They are the weighted mean of those of the heads, divided by the temperature.
     """
 
     def __init__(self, config: SERConfig, encoder: SEREncoder):
         super().__init__()
-        self.sequence_size = input_size = encoder.pooling.output_size
-        self.dense_layers = nn.ModuleList()
-        for units in config.dense_sizes:
-            self.dense_layers.append(nn.Linear(input_size, units))
-            input_size = units
-        self.dropout = nn.Dropout(config.dense_dropout)
-        self.output = nn.Linear(input_size, config.num_labels)
-        functionals, self.tracks = encoder.functionals, track_count(config.functional_mfcc)
-        self.functional = None if functionals is None else FunctionalClassifier(config, functionals.size)
-        self.by_track = None
-        if config.functionals_by_track:
-            self.by_track = FunctionalClassifier(config, by_track_size(self.tracks))
-        self.lstm_weight = config.lstm_weight
+        self.tracks = track_count(config.functional_mfcc)
+        sizes = {"descriptors": by_track_size(self.tracks)}
+        if encoder.functionals is not None:
+            sizes["functionals"] = encoder.functionals.size
+        self.heads = nn.ModuleDict()
+        for name in config.heads:
+            reads, has_dense = HEADS[name]
+            if reads == "sequence":
+                size = encoder.pooling.output_size
+                head = Head(size, config.dense_sizes, config.num_labels, config.dense_dropout)
+            else:
+                dense_size = config.functional_dense_size if has_dense else None
+                head = FunctionalHead(sizes[reads], dense_size, config.num_labels, config.functional_dropout)
+            self.heads[name] = head
+        total = sum(config.heads.values())
+        self.weights = [weight / total for weight in config.heads.values()]
         self.temperature = config.temperature
 
-    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
-        return self.mean_of_parts(self.part_logits(pooled))
+    def forward(self, sequence: torch.Tensor, functionals: torch.Tensor | None = None) -> torch.Tensor:
+        return self.mean_of_heads(self.head_logits(sequence, functionals))
 
-    def mean_of_parts(self, parts: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, labels) of [`part_logits`], of which the LSTM's are the first."""
-        more = self.lstm_weight - 1
-        return (parts.sum(0) + more * parts[0]) / (len(parts) + more)
+    def mean_of_heads(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, labels) of [`head_logits`]."""
+        return sum(weight * one for weight, one in zip(self.weights, logits, strict=True))
 
-    def part_logits(self, pooled: torch.Tensor) -> torch.Tensor:
-        """
-        Logits of each part, (parts, batch, labels).
-
-        Of the LSTM, of the functionals' linear and dense layer, and of those that read them without correlations.
-        """
-        hidden = pooled[:, : self.sequence_size]
-        for dense in self.dense_layers:
-            hidden = self.dropout(nn.functional.relu(dense(hidden)))
-        parts = [self.output(hidden)]
-        if self.functional is not None:
-            parts += self.functional(pooled[:, self.sequence_size :])
-        if self.by_track is not None:
-            parts += self.by_track(by_track(pooled[:, self.sequence_size :], self.tracks))
-        return torch.stack(parts) / self.temperature
+    def head_logits(self, sequence: torch.Tensor, functionals: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits of each head, (heads, batch, labels), in the configuration's order; of [`EncoderOutput`]'s fields."""
+        inputs = {"sequence": sequence, "functionals": functionals}
+        if functionals is not None:
+            inputs["descriptors"] = by_track(functionals, self.tracks)
+        logits = [head(inputs[HEADS[name][0]]) for name, head in self.heads.items()]
+        return torch.stack(logits) / self.temperature
 
 
 class SERNetworkOutput(NamedTuple):
@@ -266,4 +285,4 @@ class SERNetwork(nn.Module):
     def forward(self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> SERNetworkOutput:
         """Classify features (batch, frames, feature_size); `attention_mask` (batch, frames) is 1 at valid frames."""
         encoded = self.encoder(input_features, attention_mask)
-        return SERNetworkOutput(self.classifier(encoded.pooled), encoded)
+        return SERNetworkOutput(self.classifier(encoded.sequence, encoded.functionals), encoded)

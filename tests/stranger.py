@@ -67,7 +67,8 @@ class Stranger:
         encoder = AutoModel.from_pretrained(self.repo_id, **CODE)
         assert config.id2label == self.model.config.id2label
         with torch.inference_mode():
-            logits = self.model.classifier(encoder(**self.inputs).pooler_output)
+            encoded = encoder(**self.inputs)
+            logits = self.model.classifier(encoded.pooler_output, encoded.functionals)
         assert torch.allclose(logits.softmax(-1), self.expected, atol=1e-6)
 
     def pipeline_of_an_array(self):

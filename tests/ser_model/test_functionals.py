@@ -7,6 +7,7 @@ from huggingface_hub.errors import StrictDataclassError
 from scipy import stats
 
 from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
+from ser_model.configuration_ser import HEADS
 from ser_model.functionals import (
     MOMENTS,
     PAIR_LAG,
@@ -28,6 +29,14 @@ from train.augment.voice import RATE, speech_like
 
 MFCC = 5
 EXTRACTOR = SERFeatureExtractor(["mfcc", "spectral_shape", "f0"], n_mfcc=MFCC, db_reference="peak")
+ALL_HEADS = dict.fromkeys(HEADS, 1.0)
+SETTINGS = {
+    "feature_size": EXTRACTOR.feature_size,
+    "lstm_sizes": [4],
+    "functionals": True,
+    "functional_mfcc": MFCC,
+    "num_labels": 3,
+}
 
 
 def of(*waveforms: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,23 +108,20 @@ def test_gain_changes_nothing():
     torch.testing.assert_close(of(clip)[1], of(0.1 * clip)[1], atol=5e-3, rtol=1e-3)
 
 
-def test_a_network_learns_each_part_by_itself():
-    config = SERConfig(
-        feature_size=EXTRACTOR.feature_size, lstm_sizes=[4], functionals=True, functional_mfcc=MFCC, num_labels=3
-    )
+def test_a_network_learns_each_head_by_itself():
+    config = SERConfig(**SETTINGS, heads={"sequence": 1, "functionals_linear": 1, "functionals": 1})
     model = SERForAudioClassification(config)
     inputs = EXTRACTOR([speech_like(1.0), speech_like(0.5, pitch=220)], return_tensors="pt")
     outputs = model.train()(**inputs, labels=torch.tensor([0, 2]))
-    assert outputs.part_logits.shape == (3, 2, 3)
-    torch.testing.assert_close(outputs.part_logits.mean(0), outputs.logits)
+    assert outputs.head_logits.shape == (3, 2, 3)
+    torch.testing.assert_close(outputs.head_logits.mean(0), outputs.logits)
     outputs.loss.backward()
-    classifier = model.classifier
-    for layer in (classifier.output, classifier.functional.linear, classifier.functional.output):
-        assert layer.weight.grad.abs().sum() > 0
-    assert model.eval()(**inputs).part_logits is None
+    for head in model.classifier.heads.values():
+        assert head.output.weight.grad.abs().sum() > 0
+    assert model.eval()(**inputs).head_logits is None
 
 
-def test_the_second_reading_leaves_correlations_out():
+def test_descriptors_leave_correlations_out():
     """Once a delayed copy of one track stands for another, it reads the same as before, but for that track's own."""
     tracks = track_count(MFCC)
     values = of(speech_like(1.0))[1]
@@ -132,48 +138,45 @@ def test_the_second_reading_leaves_correlations_out():
     assert (changed != values).sum() > tracks + (~kept).sum()
 
 
-def test_a_network_reads_functionals_twice(tmp_path):
+def test_a_network_reads_descriptors(tmp_path):
     torch.manual_seed(0)
-    settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC, "num_labels": 3}
-    config = SERConfig(**settings, functionals=True, functionals_by_track=True)
-    model = SERForAudioClassification(config)
+    model = SERForAudioClassification(SERConfig(**SETTINGS, heads=ALL_HEADS))
     inputs = EXTRACTOR([speech_like(1.0), speech_like(0.5, pitch=220)], return_tensors="pt")
     outputs = model.train()(**inputs, labels=torch.tensor([0, 2]))
-    assert outputs.part_logits.shape == (5, 2, 3)
+    assert outputs.head_logits.shape == (5, 2, 3)
     outputs.loss.backward()
-    for layer in (model.classifier.by_track.linear, model.classifier.by_track.output):
-        assert layer.weight.grad.abs().sum() > 0
+    for name in ("descriptors", "descriptors_linear"):
+        assert model.classifier.heads[name].output.weight.grad.abs().sum() > 0
     model.save_pretrained(tmp_path)
     loaded = SERForAudioClassification.from_pretrained(tmp_path)
     assert torch.equal(loaded(**inputs).logits, model.eval()(**inputs).logits)
-    with pytest.raises(
-        StrictDataclassError, match="functionals_by_track reads functionals once more: set functionals"
-    ):
-        SERConfig(**settings, functionals_by_track=True)
 
 
-def test_the_lstm_may_count_more_than_once():
+def test_the_heads_have_weights():
     torch.manual_seed(0)
-    settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC, "num_labels": 3}
-    model = SERForAudioClassification(SERConfig(**settings, functionals=True, lstm_weight=2.5))
+    heads = {"sequence": 2.5, "functionals_linear": 1, "functionals": 1}
+    model = SERForAudioClassification(SERConfig(**SETTINGS, heads=heads))
     inputs = EXTRACTOR([speech_like(1.0), speech_like(0.5, pitch=220)], return_tensors="pt")
     outputs = model.train()(**inputs)
-    lstm, linear, dense = outputs.part_logits
-    torch.testing.assert_close(outputs.logits, (2.5 * lstm + linear + dense) / 4.5)
+    sequence, linear, dense = outputs.head_logits
+    torch.testing.assert_close(outputs.logits, (2.5 * sequence + linear + dense) / 4.5)
     evaluated = model.eval()(**inputs).logits
-    features = inputs["input_features"], inputs["attention_mask"]
-    pooled = model.ser(*features).pooler_output
-    torch.testing.assert_close(model.classifier(pooled), evaluated)
+    encoded = model.ser(inputs["input_features"], inputs["attention_mask"])
+    torch.testing.assert_close(model.classifier(encoded.pooler_output, encoded.functionals), evaluated)
 
 
 @pytest.mark.parametrize(
-    ("weight", "functionals", "message"), [(-1, True, "must not be negative"), (2, False, "against functionals: set")]
+    ("heads", "functionals", "message"),
+    [
+        ({"sequence": -1}, True, "must be positive"),
+        ({"sequence": 1, "functionals": 1}, False, "read functionals: set functionals"),
+        ({"functionals": 1}, True, "must have 'sequence'"),
+        ({"sequence": 1, "feelings": 1}, True, "may have sequence, functionals, "),
+    ],
 )
-def test_weights_of_the_lstm_that_cannot_be(weight, functionals, message):
+def test_heads_that_cannot_be(heads, functionals, message):
     with pytest.raises(StrictDataclassError, match=message):
-        SERConfig(
-            feature_size=EXTRACTOR.feature_size, functional_mfcc=MFCC, functionals=functionals, lstm_weight=weight
-        )
+        SERConfig(**SETTINGS | {"functionals": functionals}, heads=heads)
 
 
 def test_frames_without_the_features_are_refused():
@@ -184,7 +187,9 @@ def test_frames_without_the_features_are_refused():
 def test_what_lies_along_a_voice_direction_changes_nothing(tmp_path):
     torch.manual_seed(0)
     settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC}
-    model = SERForAudioClassification(SERConfig(**settings, functionals=True, voice_directions=2)).eval()
+    model = SERForAudioClassification(
+        SERConfig(**settings, functionals=True, voice_directions=2, heads=ALL_HEADS)
+    ).eval()
     inputs = EXTRACTOR([speech_like(1.0), speech_like(0.7, pitch=220)], return_tensors="pt")
     functionals = model.ser.encoder.functionals
     size = functionals.size
@@ -211,7 +216,9 @@ def test_voice_directions_that_cannot_be(count, message):
 def test_half_precision_answers_as_float():
     torch.manual_seed(0)
     settings = {"feature_size": EXTRACTOR.feature_size, "lstm_sizes": [4], "functional_mfcc": MFCC}
-    model = SERForAudioClassification(SERConfig(**settings, functionals=True, pitch_gate_db=25.0)).eval()
+    model = SERForAudioClassification(
+        SERConfig(**settings, functionals=True, pitch_gate_db=25.0, heads=ALL_HEADS)
+    ).eval()
     inputs = EXTRACTOR([speech_like(2.0)], return_tensors="pt")
     size = model.ser.encoder.functionals.size
     model.ser.set_functional_statistics(torch.zeros(size), torch.full((size,), 20.0))

@@ -42,7 +42,8 @@ assert not any(name == "ser_model" or name.startswith("train") for name in sys.m
 inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")
 with torch.inference_mode():
     logits = model.eval()(**inputs).logits
-    assert torch.equal(model.classifier(encoder.eval()(**inputs).pooler_output), logits)
+    encoded = encoder.eval()(**inputs)
+    assert torch.equal(model.classifier(encoded.pooler_output, encoded.functionals), logits)
 answer(logits)
 """
 )

@@ -14,6 +14,7 @@ from ser_model import EmotionRecognizer
 from ser_model.__main__ import main
 from ser_model.answer_rule import AnswerRule
 from ser_model.audio_io import load_audio
+from ser_model.configuration_ser import HEADS
 from ser_model.network_ser import SERNetwork
 from ser_model.onnx_backend import OnnxBackend
 from ser_model.onnx_export import export_onnx, quantise_weights
@@ -48,14 +49,15 @@ SETTINGS = {
     ),
     "functionals": (
         {"feature_names": ["mfcc", "spectral_shape", "f0"], "n_mfcc": 5, "db_reference": "peak", "trim_db": 40.0},
-        {"lstm_sizes": [6], "functionals": True, "functional_mfcc": 5, "voice_directions": 2, "feature_dropout": 0.3},
+        {"lstm_sizes": [6], "functionals": True, "functional_mfcc": 5, "voice_directions": 2, "feature_dropout": 0.3}
+        | {"heads": {"sequence": 1, "functionals": 1, "functionals_linear": 1}},
         [],
     ),
-    "functionals read twice": (
+    "all heads": (
         {"feature_names": ["mfcc", "spectral_shape", "f0"], "n_mfcc": 5, "db_reference": "peak", "trim_db": 40.0},
         {"conv_channels": [6], "conv_kernel_sizes": [5], "conv_strides": [4], "lstm_sizes": [6], "functionals": True}
         | {"functional_mfcc": 5, "functional_dense_size": 7, "lstm_bidirectional": True}
-        | {"feature_dropout": 0.3, "voice_directions": 2, "functionals_by_track": True, "lstm_weight": 2},
+        | {"feature_dropout": 0.3, "voice_directions": 2, "heads": dict.fromkeys(HEADS, 1.5)},
         [],
     ),
     "int8": (

@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix
 from tqdm.auto import tqdm
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
+from ser_model.modeling_ser import SERModelOutput
 from train.data import CORPORA
 from train.data.base import relative
 from train.data.dataset import BatchBuilder, UtteranceRows, analysed
@@ -51,8 +52,9 @@ def predict(
     if dataset.features["label"].names != labels:
         raise ValueError(f"The dataset's labels are {dataset.features['label'].names}, the model's {labels}.")
     scores = np.zeros((len(dataset), len(labels)), dtype=np.float32)
-    for indices, pooled in pooled_batches(model, extractor, dataset, batch_size):
-        scores[indices] = model.classifier(pooled).softmax(-1).cpu().numpy()
+    for indices, encoded in encoded_batches(model, extractor, dataset, batch_size):
+        logits = model.classifier(encoded.pooler_output, encoded.functionals)
+        scores[indices] = logits.softmax(-1).cpu().numpy()
     return prediction_table(dataset, scores)
 
 
@@ -87,17 +89,17 @@ def among_labels_of_corpora(predictions: pd.DataFrame, allowed: np.ndarray, labe
 def pooled_states(
     model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, *, batch_size: int = 64
 ) -> np.ndarray:
-    """What the encoder makes of each utterance, float32 (utterances, pooled units); arguments as in `predict`."""
-    states = np.zeros((len(dataset), model.ser.encoder.output_size), dtype=np.float32)
-    for indices, pooled in pooled_batches(model, extractor, dataset, batch_size):
-        states[indices] = pooled.cpu().numpy()
+    """The LSTM's pooled states of each utterance, float32 (utterances, pooled units); arguments as in `predict`."""
+    states = np.zeros((len(dataset), model.ser.encoder.pooling.output_size), dtype=np.float32)
+    for indices, encoded in encoded_batches(model, extractor, dataset, batch_size):
+        states[indices] = encoded.pooler_output.cpu().numpy()
     return states
 
 
-def pooled_batches(
+def encoded_batches(
     model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, batch_size: int
-) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Rows of a batch and their pooled states (batch, pooled units); clips of like length share a batch."""
+) -> Iterator[tuple[np.ndarray, SERModelOutput]]:
+    """Rows of a batch and the encoder's output of them; clips of like length share a batch."""
     dataset = analysed(dataset, extractor)
     rows, builder = UtteranceRows(dataset), BatchBuilder(extractor)
     model.eval()
@@ -105,7 +107,7 @@ def pooled_batches(
     for start in tqdm(range(0, len(rows), batch_size), desc="Predicting", leave=False):
         indices = order[start : start + batch_size]
         batch = builder(rows.__getitems__(indices.tolist())).to(model.device)
-        yield indices, model.ser(batch["input_features"], batch["attention_mask"]).pooler_output
+        yield indices, model.ser(batch["input_features"], batch["attention_mask"])
 
 
 def metrics(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:

@@ -61,8 +61,8 @@ def layers(config: SERConfig) -> Iterator[str]:
     beside = ""
     if config.functionals:
         dropout = with_dropout(config.functional_dropout)
-        twice = ", twice" if config.functionals_by_track else ""
-        beside = f", beside functionals > linear and dense {config.functional_dense_size}{dropout}{twice}"
+        others = ", ".join(name.replace("_", " ") for name in config.heads if name != "sequence")
+        beside = f", beside heads of {others} (dense {config.functional_dense_size}{dropout})"
     yield f"{config.num_labels} labels{beside}"
 
 

@@ -107,7 +107,7 @@ class SERTrainer(Trainer):
     ) -> Any:
         """Cross-entropy over the labels that each utterance's corpus has; in training that of each part by itself."""
         outputs = model(inputs["input_features"], inputs["attention_mask"])
-        judged = outputs.part_logits if model.training else outputs.logits[None]
+        judged = outputs.head_logits if model.training else outputs.logits[None]
         smoothing = self.args.label_smoothing_factor if model.training else 0.0
         loss = torch.stack([batch_loss(logits, inputs, smoothing) for logits in judged]).mean()
         return (loss, outputs) if return_outputs else loss
@@ -331,7 +331,7 @@ def training_arguments(recipe: Recipe, folder: Path = Path(), seed: int = 0, **o
     output_dir = os.path.abspath(folder)
     defaults = TRAINING_DEFAULTS | (streaming_defaults(recipe) if recipe.streaming else {}) | best
     arguments = TrainingArguments(output_dir=output_dir, seed=seed, **(defaults | recipe.training | overrides))
-    if arguments.n_gpu > 1:  # DataParallel gathers along the first dimension, which is the parts' in part_logits
+    if arguments.n_gpu > 1:  # DataParallel gathers along the first dimension, which is the heads' in head_logits
         logger.warning("One process trains on one GPU; for all: torchrun --nproc_per_node %d -m ...", arguments.n_gpu)
         arguments._n_gpu = 1
     return arguments

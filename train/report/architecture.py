@@ -27,18 +27,9 @@ def architecture_rows(config: SERConfig) -> list[list[str]]:
 
 def heads_of(classifier: nn.Module, config: SERConfig) -> Iterator[tuple[str, Sequence[nn.Module], float]]:
     """Name, modules and share in the mean of the logits of each head."""
-    if hasattr(classifier, "heads"):
-        total = sum(config.heads.values())
-        for name, head in classifier.heads.items():
-            yield name, [head], config.heads[name] / total
-        return
-    readings = {"functionals": classifier.functional, "descriptors": classifier.by_track}
-    readings = {name: module for name, module in readings.items() if module is not None}
-    total = config.lstm_weight + 2 * len(readings)
-    yield "sequence", [classifier.dense_layers, classifier.output], config.lstm_weight / total
-    for name, module in readings.items():
-        yield name, [module.dense, module.layer_norm, module.output], 1 / total
-        yield f"{name}_linear", [module.linear], 1 / total
+    total = sum(config.heads.values())
+    for name, head in classifier.heads.items():
+        yield name, [head], config.heads[name] / total
 
 
 def encoder_input(config: SERConfig) -> str:

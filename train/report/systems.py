@@ -20,8 +20,7 @@ from train.report.record import RESULTS, read_record
 
 CROSS_CORPUS = "cross-corpus"
 ADAPTED_BY = ("random clips", "clips of one emotion", "another speaker")  # whose figures adaptation.json has
-NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout", "lstm_weight")
-SECOND_READING = "functionals_by_track"  # layers, but beside all others, and the table tells which recipes have them
+NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout", "heads")  # the table says which heads
 
 
 def recorded_runs() -> list[Path]:
@@ -177,9 +176,8 @@ def baseline_line(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def layers_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's network but for what is no layer, and for the second reading of its functionals."""
-    left_out = {*NO_LAYERS, SECOND_READING}
-    return {name: value for name, value in recipe.get("network", {}).items() if name not in left_out}
+    """A recipe's network but for what is no layer, and for its heads."""
+    return {name: value for name, value in recipe.get("network", {}).items() if name not in NO_LAYERS}
 
 
 def cross_validation_table(checkpoint: Path) -> str:
@@ -190,7 +188,7 @@ def cross_validation_table(checkpoint: Path) -> str:
     lines = [
         [
             f"`{row['recipe']}`",
-            "twice" if read_metrics(run)["recipe"]["network"].get(SECOND_READING) else "once",
+            len(read_metrics(run)["recipe"]["network"].get("heads", ["sequence"])),
             row["tested"],
             row["labels"],
             row["rounds"],
@@ -209,7 +207,7 @@ def cross_validation_table(checkpoint: Path) -> str:
     ]
     header = (
         "recipe",
-        "functionals are read",
+        "heads",
         "tested on",
         "labels",
         "protocol",

@@ -340,7 +340,12 @@ def test_training_takes_voice_directions_out_of_functionals(corpora, tmp_path):
 
 
 def test_voice_directions_of_each_track_and_of_pairs_are_kept_apart(corpora):
-    settings = {"functionals": True, "functionals_by_track": True, "functional_mfcc": 5, "voice_directions": 2}
+    settings = {
+        "functionals": True,
+        "heads": {"sequence": 1, "descriptors": 1},
+        "functional_mfcc": 5,
+        "voice_directions": 2,
+    }
     recipe = small_recipe(
         features={"feature_names": ["mfcc", "spectral_shape", "f0"], "n_mels": 24, "n_mfcc": 5},
         network={**settings, "lstm_sizes": [4]},

@@ -249,24 +249,24 @@ def test_figures_that_a_choice_had_seen_say_so(tmp_path):
 
 
 def test_the_shipped_network_is_cross_validated_in_the_card(tmp_path, monkeypatch):
-    """With the second reading of functionals or without it, and it says which."""
+    """Whatever heads it has, and it says how many."""
     monkeypatch.setattr(systems, "RESULTS", tmp_path)
     network = json.loads((PRETRAINED / "recipe.json").read_text())["network"]
-    once, twice = (network | {"functionals_by_track": by_track} for by_track in (False, True))
+    one, two = network | {"heads": {"sequence": 1}}, network | {"heads": {"sequence": 1, "functionals": 1}}
     sexes = {"uar_by_sex": {"female": 0.63, "male": 0.57}}
     corpora = {
         "ravdess": figures(0.6, deviation=0.01, interval=[0.55, 0.65], **sexes),
         "tess": figures(0.7, uar_by_sex={"female": 0.7}),
     }
-    write_run(tmp_path / "mine", corpora, network=twice, cross_validation=rounds())
-    write_run(tmp_path / "older", {"tess": corpora["tess"]}, network=once, cross_validation=rounds())
+    write_run(tmp_path / "mine", corpora, network=two, cross_validation=rounds())
+    write_run(tmp_path / "older", {"tess": corpora["tess"]}, network=one, cross_validation=rounds())
     write_run(tmp_path / "another", corpora, network={"lstm_sizes": [8]}, cross_validation=rounds())
     lines = [line.strip("| ").split(" | ") for line in cross_validation_table(PRETRAINED).splitlines()[2:]]
     shared = ["2", "five actor folds", "1440", "24", "3"]
     assert lines == [
-        ["`ravdess_lstm`", "twice", "RAVDESS", *shared, "60.0 ± 1.0", "55.0 – 65.0", "61.0", "63.0", "57.0"],
-        ["`ravdess_lstm`", "twice", "TESS", *shared, "70.0", "–", "71.0", "70.0", "–"],
-        ["`ravdess_lstm`", "once", "TESS", *shared, "70.0", "–", "71.0", "70.0", "–"],
+        ["`ravdess_lstm`", "2", "RAVDESS", *shared, "60.0 ± 1.0", "55.0 – 65.0", "61.0", "63.0", "57.0"],
+        ["`ravdess_lstm`", "2", "TESS", *shared, "70.0", "–", "71.0", "70.0", "–"],
+        ["`ravdess_lstm`", "1", "TESS", *shared, "70.0", "–", "71.0", "70.0", "–"],
     ]
     assert cross_validation_table(tmp_path / "mine") == ""
 
