@@ -232,8 +232,9 @@ class SERClassifier(nn.Module):
         if encoder.functionals is not None:
             sizes["functionals"] = encoder.functionals.size
         self.heads = nn.ModuleDict()
-        for name in config.heads:
-            reads, has_dense = HEADS[name]
+        for name, (reads, has_dense) in HEADS.items():  # in one order, whatever that of a JSON file
+            if name not in config.heads:
+                continue
             if reads == "sequence":
                 size = encoder.pooling.output_size
                 head = Head(size, config.dense_sizes, config.num_labels, config.dense_dropout)
@@ -242,7 +243,7 @@ class SERClassifier(nn.Module):
                 head = FunctionalHead(sizes[reads], dense_size, config.num_labels, config.functional_dropout)
             self.heads[name] = head
         total = sum(config.heads.values())
-        self.weights = [weight / total for weight in config.heads.values()]
+        self.weights = [config.heads[name] / total for name in self.heads]
         self.temperature = config.temperature
 
     def forward(self, sequence: torch.Tensor, functionals: torch.Tensor | None = None) -> torch.Tensor:
@@ -253,7 +254,7 @@ class SERClassifier(nn.Module):
         return sum(weight * one for weight, one in zip(self.weights, logits, strict=True))
 
     def head_logits(self, sequence: torch.Tensor, functionals: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits of each head, (heads, batch, labels), in the configuration's order; of [`EncoderOutput`]'s fields."""
+        """Logits of each head, (heads, batch, labels), in the order of `HEADS`; of [`EncoderOutput`]'s fields."""
         inputs = {"sequence": sequence, "functionals": functionals}
         if functionals is not None:
             inputs["descriptors"] = by_track(functionals, self.tracks)
