@@ -264,7 +264,9 @@ def test_listing_describes_the_layers():
     shown = " ".join(listing(["ser_lstm"]).split())
     assert "convolution 128 (kernel 5, stride 2)" in shown
     assert "bidirectional LSTM 64" in shown
-    assert "beside functionals > linear and dense 128" in shown
+    assert (
+        "beside heads of functionals linear, functionals, descriptors linear, descriptors (dense 128, dropout" in shown
+    )
     assert "attention pooling (4 heads)" in shown
 
 
