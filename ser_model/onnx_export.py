@@ -297,5 +297,5 @@ def quantise_weights(model: onnx.ModelProto) -> None:
 
 def is_quantised(weight: TensorProto) -> bool:
     """Whether an initial value is a large matrix of the network; features and functionals need their precision."""
-    of_layer = weight.name.startswith("network.") and ".functionals." not in weight.name
+    of_layer = weight.name.startswith("network.") and ".encoder.functionals." not in weight.name
     return of_layer and len(weight.dims) > 1 and math.prod(weight.dims) >= SMALLEST_QUANTISED
