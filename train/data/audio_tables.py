@@ -23,7 +23,7 @@ from huggingface_hub.errors import HFValidationError
 from train.data.base import CorpusError, Utterance, files_below
 from train.data.folders import corpus_name
 from train.data.network import explained
-from train.data.tables import utterance
+from train.data.tables import check_label, utterance
 
 
 # Names of a column, in any case of letters; the first that a table has is taken.
@@ -120,7 +120,7 @@ class OpenTable:
         """
         A stream of rows: the fields of `Utterance`, `path` being the clip's name in the table, and `audio`, its bytes.
 
-        Rows without a label or without a clip are left out.
+        Rows without a label or without a clip are left out; the text "NaN" for a label raises a CorpusError.
         """
         stream = self._stream(self.columns.values())
         if isinstance(self.features[self.columns["audio"]], Audio):
@@ -156,13 +156,14 @@ class RowReader:
             for role, column in table.columns.items()
             if isinstance(table.features[column], ClassLabel)
         }
-        self.corpus = table.address.corpus
+        self.address = table.address
 
     def __call__(self, row: dict[str, Any], *, with_audio: bool) -> dict[str, Any]:
         values = {role: self.text(role, row) for role in COLUMN_NAMES if role != "audio"}
+        check_label(values["label"], self.address.name)
         clip = row[self.columns["audio"]] if with_audio else None
         content, name = (clip, None) if isinstance(clip, bytes | None) else (clip["bytes"], clip["path"])
-        fields = asdict(utterance(Path(name or ""), values | {"intensity": ""}, self.corpus))
+        fields = asdict(utterance(Path(name or ""), values | {"intensity": ""}, self.address.corpus))
         return fields | ({"audio": content} if with_audio else {})
 
     def text(self, role: str, row: dict[str, Any]) -> str:

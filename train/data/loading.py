@@ -253,6 +253,22 @@ def check_labels(labels: list[str], label_map: Mapping[str, str | None], found: 
             raise CorpusError(f"label map: {source!r} becomes {target!r}, which is not among {', '.join(labels)}.")
 
 
+def label_counts(dataset: Dataset) -> dict[str, int]:
+    """How many clips there are of each label that occurs."""
+    counts = Counter(dataset["label"][:])
+    return {dataset.features["label"].int2str(label): count for label, count in counts.items()}
+
+
+def check_classes(clips: Mapping[str, int]) -> None:
+    """Raise CorpusError if all clips to train on, counted by label, have the same one: nothing is to be told apart."""
+    if len(clips) == 1:
+        ((label, count),) = clips.items()
+        raise CorpusError(
+            f"all {plural(count, 'clip')} to train on are labelled {label!r}: a training needs at least two labels. "
+            "Add clips of another one, or look at --set labels and label_map."
+        )
+
+
 def log_left_out(utterances: Sequence[Utterance], mapped: Sequence[Utterance], labels: list[str]) -> None:
     """Logs, for each corpus, how many clips of which label are left out; a warning where no map asked for it."""
     left_out: dict[tuple[str, bool], Counter] = defaultdict(Counter)

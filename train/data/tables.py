@@ -107,12 +107,17 @@ def rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
             if not values.get(column):
                 found = ", ".join(map(str, row)) or "none"
                 raise CorpusError(f"{table}, line {number}: no value for {column!r}. Columns of this row: {found}.")
-        if values["label"].lower() in MISSING_LABELS:
-            raise CorpusError(
-                f"{table}, line {number}: the label {values['label']!r} stands for a value that is not there. Write "
-                "the emotion (neutral for none), or remove the row."
-            )
+        check_label(values["label"], f"{table}, line {number}")
         yield number, {column: values.get(column, "") for column in REQUIRED_COLUMNS + OPTIONAL_COLUMNS}
+
+
+def check_label(label: str, where: str) -> None:
+    """Raise CorpusError for a label that some program wrote because there was none."""
+    if label.lower() in MISSING_LABELS:
+        raise CorpusError(
+            f"{where}: the label {label!r} stands for a value that is not there. Write the emotion (neutral for "
+            "none), or remove the row."
+        )
 
 
 def known_values(row: dict[str, object]) -> dict[str, str]:

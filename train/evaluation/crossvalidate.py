@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from train.data import CorpusError, Fold, get_folds, get_protocol, load_corpora, split_fold
 from train.data.base import relative
 from train.data.dataset import analysed
+from train.data.loading import check_classes, label_counts
 from train.data.registry import unknown_name
 from train.evaluation.processes import Work, run_in_processes
 from train.evaluation.reporting import PREDICTIONS_FILE, report_folds
@@ -123,6 +124,7 @@ def load_task(recipe: Recipe, protocol: str, corpora_root: Path) -> tuple[Recipe
     if task.labels:
         recipe = with_labels(recipe, task.labels, task.label_map)
     dataset = load_utterances(recipe, corpora_root)
+    check_classes(label_counts(dataset))
     if protocol == "cross-corpus" and len(recipe.corpora) < 2:
         raise RecipeError(f"{recipe.name}: cross-corpus takes at least two corpora; the recipe has {recipe.corpora}.")
     return recipe, dataset

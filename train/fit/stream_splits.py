@@ -23,7 +23,7 @@ from train.augment.waveform_augmentation import WaveformAugmentation
 from train.data.audio_tables import OpenTable, open_table, parse_address
 from train.data.base import CorpusError, plural
 from train.data.dataset import analysis_only
-from train.data.loading import build_dataset, check_labels
+from train.data.loading import build_dataset, check_classes, check_labels
 from train.data.network import explained
 from train.data.registry import check_own_name
 from train.data.splits import FRACTION, validation_speakers
@@ -52,6 +52,14 @@ class Survey:
 
     clips: Mapping[tuple[str, str, str], int]
     sexes: Mapping[str, str]
+
+    @property
+    def clips_by_label(self) -> Counter[str]:
+        """How many clips there are of each label."""
+        counts: Counter[str] = Counter()
+        for (_, label, _), count in self.clips.items():
+            counts[label] += count
+        return counts
 
     def without(self, speakers: frozenset[str]) -> "Survey":
         """The survey of all other speakers."""
@@ -95,7 +103,8 @@ def streaming_splits(recipe: Recipe, corpora_root: Path, seed: int) -> dict[str,
         seed: of the order, of the validation speakers and of a random split.
 
     Raises:
-        CorpusError: another corpus, what [`open_table`] raises, no speakers to hold out, or no clip of a label.
+        CorpusError: another corpus, what [`open_table`] raises, no speakers to hold out, no clip of a label, or all
+            of one label.
     """
     tables = [open_named(name, corpora_root) for name in recipe.corpora]
     names = ", ".join(recipe.corpora)
@@ -104,10 +113,11 @@ def streaming_splits(recipe: Recipe, corpora_root: Path, seed: int) -> dict[str,
     with explained("streaming", names):
         survey = survey_of(tables, recipe)
         splitter = Splitter(speakers_held_out(survey, recipe, seed, names), recipe.validation_fraction, seed)
+        trained = survey.without(frozenset(splitter.held_out or ()))
+        check_classes(trained.clips_by_label)
         labels = {"labels": recipe.labels, "label_map": recipe.label_map}
         rows = concatenate_datasets([table.rows() for table in tables]).filter(has_label, fn_kwargs=labels)
         held_out = stored(tables, rows, splitter, recipe)
-    trained = survey.without(frozenset(splitter.held_out or ()))
     stream = Stream(
         rows.filter(belongs_to, fn_kwargs={"splitter": splitter, "part": "train"}),
         analyser(recipe, trained, seed),

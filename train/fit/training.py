@@ -40,6 +40,7 @@ from train.data.dataset import (
     unchanged_batches,
     voice_directions,
 )
+from train.data.loading import check_classes, label_counts
 from train.data.randomness import Epoch, EpochCallback, EpochSampler
 from train.data.splits import corpus_of, official_split, random_split
 from train.data.streaming import Stream
@@ -165,7 +166,7 @@ def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> Mapping[str, D
         with first_process_ahead(recipe):
             return streaming_splits(recipe, corpora_root, seed)
     dataset = load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
-    check_classes(dataset)
+    check_classes(label_counts(dataset))
     with first_process_ahead(recipe):
         dataset = analysed(dataset, recipe.feature_extractor())
     if recipe.split == "speakers":
@@ -174,17 +175,6 @@ def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> Mapping[str, D
     splits = split(dataset, seed=seed, fraction=recipe.validation_fraction)
     splits["train"] = shares_of_corpora(splits["train"], recipe.shares)
     return splits
-
-
-def check_classes(dataset: Dataset) -> None:
-    """Raise CorpusError if all clips have the same label: there is nothing to tell apart."""
-    found = sorted(set(dataset["label"][:]))
-    if len(found) < 2:
-        label = dataset.features["label"].int2str(found[0])
-        raise CorpusError(
-            f"all {len(dataset)} clips are labelled {label!r}: a training needs at least two labels. Add clips of "
-            "another one, or look at --set labels and label_map."
-        )
 
 
 def check_speakers_known(dataset: Dataset) -> None:
@@ -232,7 +222,12 @@ def fit(
     Returns:
         The checkpoint, its model's temperature fitted on validation utterances. With `recipe.refit` another training
         follows, which hears these, too, and keeps that temperature.
+
+    Raises:
+        CorpusError: all clips to train on have the same label.
     """
+    if isinstance(splits["train"], Dataset):  # the labels of a stream were counted when it was made
+        check_classes(label_counts(splits["train"]))
     extractor = recipe.feature_extractor()
     with first_process_ahead(recipe):
         train = analysed_or_stream(splits["train"], extractor, num_proc)

@@ -174,6 +174,21 @@ def test_rows_without_a_label_or_a_clip_are_left_out(hub_datasets, tmp_path):
     assert len(corpus) == 1
 
 
+@pytest.mark.parametrize("text", ["NaN", "none", " <NA> "])
+def test_text_for_a_missing_label_is_refused(hub_datasets, tmp_path, text):
+    name = write_table(tmp_path / "gaps", {"audio": clips(3), "label": ["sad", text, "happy"]})
+    with pytest.raises(CorpusError, match=f"{name}: the label '{text.strip()}' stands for a value that is not there"):
+        load_corpus(name, tmp_path)
+
+
+def test_text_for_a_missing_label_is_refused_on_the_hub(hub_client, hub_datasets, tmp_path):
+    """Also where it has become the name of a class."""
+    rows = Dataset.from_dict({"audio": clips(3), "emotion": ["sad", "nan", "happy"]}).class_encode_column("emotion")
+    push_table(hub_client, rows, REPO_ID, tmp_path / "push", 1)
+    with pytest.raises(CorpusError, match=f"{NAME}: the label 'nan' stands for a value that is not there"):
+        load_corpus(NAME, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

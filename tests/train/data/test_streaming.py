@@ -14,7 +14,7 @@ import psutil
 import pyarrow
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Audio, Dataset
 
 from tests.hub_server import hub_client, hub_datasets, hub_server
 from tests.train.generated_tables import make_table, push_table, write_shards
@@ -283,6 +283,29 @@ def test_what_a_stream_cannot_do(settings, message):
 def test_what_does_not_fit_the_tables(root, settings, message):
     with pytest.raises(CorpusError, match=message):
         streaming_splits(recipe_for(*settings), root, 0)
+
+
+def relabelled(root: Path, folder: Path, change) -> Path:
+    """The table with other labels, as text: `change` takes number and speaker of the label."""
+    rows = Dataset.from_parquet(str(root / "shards" / "*.parquet"), keep_in_memory=True).to_list()
+    labels = [change(row.pop("emotion"), row["speaker_id"]) for row in rows]
+    table = Dataset.from_list([row | {"emotion": label} for row, label in zip(rows, labels, strict=True)])
+    write_shards(table.cast_column("audio", Audio(decode=False)), folder / "shards")
+    return folder
+
+
+def test_text_for_a_missing_label_is_refused_before_training(root, tmp_path):
+    folder = relabelled(root, tmp_path, lambda label, speaker: "sad" if label else "None")
+    with pytest.raises(CorpusError, match="parquet:shards: the label 'None' stands for a value that is not there"):
+        streaming_splits(recipe_for(), folder, 0)
+
+
+def test_a_stream_of_one_label_is_refused(root, tmp_path):
+    held_out = set(streaming_splits(recipe_for(), root, 0)["test"]["speaker"])
+    tested = {int(speaker.rpartition("-")[2]) for speaker in held_out}
+    folder = relabelled(root, tmp_path, lambda label, speaker: "happy" if speaker in tested else "sad")
+    with pytest.raises(CorpusError, match=r"all 80 clips to train on are labelled 'sad': .* at least two labels"):
+        streaming_splits(recipe_for(), folder, 0)
 
 
 def test_memory_does_not_grow_with_the_table(tmp_path, monkeypatch):

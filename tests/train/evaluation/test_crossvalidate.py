@@ -315,6 +315,7 @@ def test_folder_that_another_process_works_on_is_refused(copy, recipe, corpora):
         ({"seeds": [-1]}, "from 0"),
         ({"jobs": 0}, "jobs must be at least 1"),
         ({"protocol": "cross-corpus"}, "at least two corpora"),
+        ({"overrides": ["labels=[sad]"]}, "all 8 clips to train on are labelled 'sad': .* at least two labels"),
     ],
 )
 def test_what_cannot_be_meant(recipe, corpora, tmp_path, options, message):
