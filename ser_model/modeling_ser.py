@@ -144,6 +144,18 @@ class SERForAudioClassification(SERPreTrainedModel):
         self.classifier = SERClassifier(config, self.ser.encoder)
         self.post_init()
 
+    def freeze_feature_encoder(self) -> None:
+        """
+        Leave the convolutions untrained, all layers below the LSTM. Transformers' run_audio_classification calls it.
+
+        The normalisation is never trained, it is measured.
+        """
+        self.ser.encoder.convolutions.requires_grad_(False)
+
+    def freeze_base_model(self) -> None:
+        """Leave the encoder untrained: convolutions, LSTM layers and pooling. The classifier's heads are trained."""
+        self.ser.requires_grad_(False)
+
     def forward(
         self,
         input_features: torch.FloatTensor,

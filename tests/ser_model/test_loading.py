@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 import torch
+from transformers import pipeline
+from transformers.utils import is_torchaudio_available
 
 from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
+from ser_model.audio_io import load_audio
 from train.fit.checkpoint import Checkpoint, save_checkpoint
 from train.fit.recipe import Recipe
 
@@ -140,6 +144,21 @@ def test_every_door_gives_the_same_logits(script, with_project, checkpoint, clip
     assert process.returncode == 0, process.stderr
     logits = np.array(json.loads(process.stdout.splitlines()[-1]))
     np.testing.assert_allclose(logits, expected, atol=1e-5, rtol=0)
+
+
+def test_the_pipeline_takes_other_rates_where_torchaudio_is(checkpoint, clips):
+    """transformers resamples before our extractor sees anything; docs/inputs.md says what it needs for that."""
+    extractor = SERFeatureExtractor.from_pretrained(checkpoint)
+    model = SERForAudioClassification.from_pretrained(checkpoint)
+    classify = pipeline("audio-classification", model=model, feature_extractor=extractor)
+    row = {"path": None, "array": soxr.resample(clips[2], 16000, 48000, "HQ"), "sampling_rate": 48000}
+    if not is_torchaudio_available():
+        with pytest.raises(ImportError, match="pip install torchaudio"):
+            classify(row)
+        assert "`pip install torchaudio`" in (PROJECT / "docs" / "inputs.md").read_text()
+        row = load_audio(row)
+    expected = {entry["label"]: entry["score"] for entry in classify(clips[2])}
+    assert {entry["label"]: entry["score"] for entry in classify(row)} == pytest.approx(expected, abs=0.02)
 
 
 def test_checkpoint_has_only_data_and_code(checkpoint):

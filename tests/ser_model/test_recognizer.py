@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from datasets import Audio, Dataset
 
 from ser_model import (
     AudioError,
@@ -237,6 +238,18 @@ def test_a_batch_of_none_and_a_wrong_batch(recognizer, speech_file, tmp_path):
         recognizer.predict_batch([speech_file], batch_size=0)
     with pytest.raises(ValueError, match="list of recordings"):
         recognizer.predict_batch(str(speech_file))
+
+
+def test_a_row_of_a_dataset_is_answered(recognizer, speech_file):
+    """The decoder that datasets gives, where torchcodec is there and finds its libraries."""
+    rows = Dataset.from_dict({"audio": [str(speech_file)]}).cast_column("audio", Audio())
+    try:
+        audio = rows[0]["audio"]
+    except (ImportError, OSError, RuntimeError) as error:
+        pytest.skip(f"torchcodec does not load: {error}".partition("\n")[0])
+    expected = recognizer.predict(speech_file)
+    assert recognizer.predict(audio).scores == pytest.approx(expected.scores, abs=1e-4)
+    assert recognizer.predict_batch([audio])[0].label == expected.label
 
 
 def test_a_bad_recording_of_a_batch_is_named(recognizer, speech_file):
