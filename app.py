@@ -24,35 +24,31 @@ import numpy as np  # noqa: E402
 from gradio.data_classes import FileData  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
-from page import live, my_voice  # noqa: E402
+from page import limits, live, my_voice  # noqa: E402
 from page.about import FILES, about  # noqa: E402
 from page.answer import Answer, PredictionDict, TimelineDict, blank, describe  # noqa: E402
 from page.components import drawn, examples, shared_scripts, stylesheet, theme, translate, typed_json  # noqa: E402
+from page.doors import address_of  # noqa: E402
 from page.first_script import FirstScript  # noqa: E402
 from page.inside import Inside, look_inside, nothing  # noqa: E402
-from page.many import MAX_FILES, FileDict, Table, answers_for_programs, name_only, no_files, tables  # noqa: E402
-from page.recordings import FilesOrAddresses, recordings_input  # noqa: E402
+from page.many import FileDict, Table, answers_for_programs, name_only, no_files, tables  # noqa: E402
+from page.recordings import FilesOrAddresses, load, recordings_input  # noqa: E402
+from page.sound import number_of  # noqa: E402
 from page.texts import ENGLISH  # noqa: E402
 from ser_model.adaptation import AdaptedBackend  # noqa: E402
-from ser_model.audio_io import MAX_DURATION, SAMPLING_RATE, AudioError, load_audio  # noqa: E402
+from ser_model.audio_io import SAMPLING_RATE, AudioError  # noqa: E402
 from ser_model.prediction import Prediction  # noqa: E402
 from ser_model.recognizer import EmotionRecognizer, Progress, checkpoint_path  # noqa: E402
 from ser_model.timeline import timeline_dict  # noqa: E402
 
 
-MAX_MEGABYTES = 200  # of a file
-MAX_MICROPHONE_SECONDS = 60
-MAX_WAITING = 32  # requests in the queue; who comes later is told that the page is busy
-MAX_AT_ONCE = 2
-MAX_SESSIONS = 100  # that gradio remembers; each call of a program is one, and this page keeps nothing in them
 PROGRESS_SECONDS = 0.25  # from one look at the progress of a long recording to the next
-SWEEP_SECONDS, KEPT_SECONDS = 600, 2700  # a recording is gone after 55 minutes at the latest
 MODEL = os.environ.get("SER_MODEL") or None
 
 logger = logging.getLogger("ser.app")
 streams = live.LiveStreams()
 own_voices = my_voice.OwnVoices()
-workers = ThreadPoolExecutor(max_workers=MAX_AT_ONCE)
+workers = ThreadPoolExecutor(max_workers=limits.AT_ONCE)
 
 
 def load_recognizer() -> EmotionRecognizer:
@@ -96,7 +92,7 @@ def examine(recording: FileData, visitor: str, progress: Progress) -> Answer:
         return blank("problem", message="model_missing")
     name = Path(recording.orig_name or recording.path).name
     try:
-        waveform = load_audio(recording.path)
+        waveform = load(recording.path)
         recognizer = own_voices.adapted(visitor, loading.result())
         prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=progress)
         return describe(prediction, waveform, Path(name).stem, adapted=isinstance(recognizer.backend, AdaptedBackend))
@@ -111,7 +107,7 @@ def show_inside(recording: FileData | None) -> Inside:
     """What the network hears of a recording."""
     try:
         if recording is not None and loading.exception() is None:
-            return look_inside(loading.result().backend, load_audio(recording.path))
+            return look_inside(loading.result().backend, load(recording.path))
     except AudioError:
         pass
     return nothing()  # the card says why
@@ -120,15 +116,18 @@ def show_inside(recording: FileData | None) -> Inside:
 def hear(chunk: live.Chunk, request: gr.Request) -> gr.HTML:
     """What the live part shows after the next chunk of a visitor."""
     if loading.exception() is not None:
-        return gr.HTML(now=live.without_emotions("model_missing", chunk["number"]))
+        return gr.HTML(now=live.without_emotions("model_missing", number_of(chunk)))
     visitor = request.session_hash
-    return gr.HTML(now=streams.hear(visitor, chunk, own_voices.adapted(visitor, loading.result())))
+    if not visitor:  # all such programs would share a stream
+        return gr.HTML(now=live.without_emotions("problem", number_of(chunk)))
+    recognizer = own_voices.adapted(visitor, loading.result())
+    return gr.HTML(now=streams.hear(visitor, chunk, recognizer, address_of(request.request.scope)))
 
 
 def learn_voice(wish: my_voice.Request, request: gr.Request) -> gr.HTML:
     """What the page knows of a visitor's voice after the next sentence or press of the switch."""
     if loading.exception() is not None:
-        return gr.HTML(known=my_voice.unknown(wish["number"], "model_missing"))
+        return gr.HTML(known=my_voice.unknown(number_of(wish), "model_missing"))
     return gr.HTML(known=own_voices.heed(request.session_hash, wish, loading.result()))
 
 
@@ -182,7 +181,7 @@ def answer_program(audio: str | None) -> Prediction:
         raise refusal("No recording was given: give the path or the URL of one as `audio`.")
     check_model()
     try:
-        return loading.result().predict(audio)
+        return loading.result().predict(load(audio), sampling_rate=SAMPLING_RATE)
     except AudioError as error:
         raise refusal(name_only(error, audio)) from error
 
@@ -199,8 +198,8 @@ def batch(files: FilesOrAddresses | None) -> list[FileDict]:
         it, a sentence; one bad file does not keep the others from being answered.
     """
     count = 0 if files is None else len(files.root)
-    if not 1 <= count <= MAX_FILES:
-        raise refusal(f"Give 1 to {MAX_FILES} recordings as `files`; got {count}.")
+    if not 1 <= count <= limits.REQUEST_FILES:
+        raise refusal(f"Give 1 to {limits.REQUEST_FILES} recordings as `files`; got {count}.")
     check_model()
     return list(answers_for_programs(loading.result(), files, recordings.name))
 
@@ -216,9 +215,9 @@ def refusal(sentence: str) -> gr.Error:
     return gr.Error(sentence, print_exception=False)
 
 
-file_limits = {"max_megabytes": MAX_MEGABYTES, "max_minutes": round(MAX_DURATION / 60)}
+file_limits = {"max_megabytes": limits.RECORDING_MEGABYTES, "max_minutes": round(limits.RECORDING_SECONDS / 60)}
 
-with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
+with gr.Blocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, limits.KEPT_SECONDS)) as demo:
     with gr.Column(elem_id="page-header"):
         gr.Markdown(translate("heading"))
         gr.Markdown(translate("introduction"))
@@ -226,7 +225,7 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
     with gr.Tabs(elem_id="parts"):
         with gr.Tab(translate("tab_speak")):
             with gr.Column(elem_id="stage"):
-                drawn("microphone", None, limit_seconds=MAX_MICROPHONE_SECONDS)
+                drawn("microphone", None, limit_seconds=limits.MICROPHONE_SECONDS)
                 card = drawn("answer", blank("empty"), emotions=[])
                 examples()
                 voice = drawn("voice", None, **file_limits)
@@ -234,19 +233,19 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
             look = gr.Button(translate("inside"), size="md", elem_id="look")
             inside = drawn("inside", None)
         with gr.Tab(translate("tab_live")):
-            talk = drawn("live", None, now=None, limit_seconds=live.MAX_SECONDS)
+            talk = drawn("live", None, now=None, limit_seconds=limits.LIVE_SECONDS)
         with gr.Tab(translate("tab_voice"), elem_id="my-voice-tab"):
             own_voice = drawn(
                 "my_voice",
                 None,
                 known=None,
                 sentences=my_voice.SENTENCES,
-                max_sentences=my_voice.MAX_SENTENCES,
+                max_sentences=limits.VOICE_SENTENCES,
                 largest_factor=my_voice.LARGEST_FACTOR,
-                limit_seconds=my_voice.MAX_SECONDS,
+                limit_seconds=limits.VOICE_SECONDS,
             )
         with gr.Tab(translate("tab_many")):
-            table = drawn("many", no_files(), max_files=MAX_FILES)
+            table = drawn("many", no_files(), max_files=limits.REQUEST_FILES)
             many_files = gr.File(
                 label=translate("many_drop"), file_count="multiple", file_types=["audio"], elem_id="files"
             )
@@ -255,15 +254,16 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
     gr.Markdown(translate("privacy"), elem_id="privacy")
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    limits = {"concurrency_limit": MAX_AT_ONCE, "concurrency_id": "recognizer"}
+    queued = {"concurrency_limit": limits.AT_ONCE, "concurrency_id": "recognizer"}
     demo.load(introduce_model, outputs=[card, model_card], queue=False, **quiet)
-    gr.on([voice.submit, own_voice.apply], answer, voice, card, trigger_mode="always_last", **quiet, **limits)
+    gr.on([voice.submit, own_voice.apply], answer, voice, card, trigger_mode="always_last", **quiet, **queued)
     voice.submit(lambda: None, outputs=inside, queue=False, **quiet)
-    look.click(show_inside, voice, inside, **quiet, **limits)
+    look.click(show_inside, voice, inside, **quiet, **queued)
     talk.submit(hear, talk, talk, queue=False, trigger_mode="multiple", **quiet)
-    own_voice.submit(learn_voice, own_voice, own_voice, queue=False, trigger_mode="multiple", **quiet)
+    one_voice = {"concurrency_limit": 1, "concurrency_id": "voice"}  # a sentence waits for no long recording
+    own_voice.submit(learn_voice, own_voice, own_voice, trigger_mode="multiple", **quiet, **one_voice)
     demo.unload(forget)
-    many_files.change(answer_many, many_files, table, **quiet, **limits)
+    many_files.change(answer_many, many_files, table, **quiet, **queued)
 
     with gr.Row(visible=False):  # the doors for programs, also as tools of an MCP server
         audio = gr.Audio(label="Recording", type="filepath")
@@ -271,23 +271,23 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(SWEEP_SECONDS, KEPT_SECONDS
         prediction = typed_json(PredictionDict, label="Prediction")
         over_time = typed_json(TimelineDict, label="Timeline")
         predictions = typed_json(list[FileDict], label="Predictions")
-        gr.Button().click(predict, audio, prediction, api_name="predict", **limits)
-        gr.Button().click(timeline, audio, over_time, api_name="timeline", **limits)
-        gr.Button().click(batch, files, predictions, api_name="batch", **limits)
+        gr.Button().click(predict, audio, prediction, api_name="predict", **queued)
+        gr.Button().click(timeline, audio, over_time, api_name="timeline", **queued)
+        gr.Button().click(batch, files, predictions, api_name="batch", **queued)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an orderly end deletes the recordings
-    demo.queue(max_size=MAX_WAITING).launch(
+    demo.queue(max_size=limits.WAITING, api_open=False).launch(
         theme=theme(),
         css=stylesheet(),
         head=shared_scripts(),
         i18n=translate,
-        max_file_size=MAX_MEGABYTES * gr.FileSize.MB,
+        max_file_size=limits.RECORDING_MEGABYTES * gr.FileSize.MB,
         footer_links=["api"],
         run_history=False,
         ssr_mode=False,
         mcp_server=True,
-        state_session_capacity=MAX_SESSIONS,
+        state_session_capacity=limits.SESSIONS,
         app_kwargs={"middleware": [Middleware(FirstScript)]},
     )

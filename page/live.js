@@ -87,7 +87,7 @@ function receive(now) {
 
 function explainEnd(state) {
   if (state === "limit") return fill(texts.live_limit, { length: formatLength(props.limit_seconds) });
-  return { busy: texts.live_busy, model_missing: texts.model_missing }[state] ?? texts.live_lost;
+  return { busy: texts.live_busy, problem: texts.sound_damaged, model_missing: texts.model_missing }[state] ?? texts.live_lost;
 }
 
 async function stop(remark) {

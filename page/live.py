@@ -1,21 +1,20 @@
 """The live part of the page: a stream for each visitor who is speaking, freed when the visitor stops or leaves."""
 
-import base64
-import binascii
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
-import numpy as np
-
+from page import limits
+from page.sound import decoded, number_of
 from ser_model.adaptation import AdaptedBackend
 from ser_model.audio_io import AudioError
 from ser_model.prediction import Segment
 from ser_model.recognizer import EmotionRecognizer
 from ser_model.stream import EmotionStream
 
-
-MAX_SECONDS = 300  # of a stream
-MAX_STREAMS = 16  # at once
-MAX_CHUNK_BYTES = 1 << 21  # of base64: eight seconds at 96 kHz, should the connection have been interrupted
 
 State = Literal["speech", "silent", "limit", "busy", "stopped", "problem", "model_missing"]
 
@@ -46,36 +45,76 @@ class Now(TypedDict):
     adapted: bool  # corrected for the visitor's own voice
 
 
+@dataclass
+class Visit:
+    """A visitor who is speaking."""
+
+    stream: EmotionStream
+    address: str
+    heard: float  # when the last chunk came, in seconds of the clock
+    turn: threading.Lock = field(default_factory=threading.Lock)  # held while the stream is busy with a chunk
+
+
 class LiveStreams:
-    """The streams of the visitors who are speaking, by the name of their session."""
+    """The streams of the visitors who are speaking, by the name of their session.
 
-    def __init__(self) -> None:
-        self.streams: dict[str, EmotionStream] = {}
+    A stream without chunks for a while ends. When all places are taken, the address that holds most of them makes
+    room, so that nobody can keep the others out.
+    """
 
-    def hear(self, visitor: str, chunk: Chunk, recognizer: EmotionRecognizer) -> Now:
-        """Give the next chunk of a visitor to the stream, which begins with chunk 0 and ends after `MAX_SECONDS`.
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.visits: dict[str, Visit] = {}
+        self.clock = clock
+        self.lock = threading.Lock()
+
+    def hear(self, visitor: str, chunk: Chunk, recognizer: EmotionRecognizer, address: str = "") -> Now:
+        """Give the next chunk of a visitor to the stream, which begins with chunk 0 and ends after `LIVE_SECONDS`.
 
         From chunk to chunk the recogniser may be corrected for the visitor's voice or not.
         """
-        number = chunk["number"]
-        if not chunk["samples"]:
+        number = number_of(chunk)
+        if number < 0:
+            return self.stop(visitor, number, "problem")
+        if chunk.get("samples") == "":
             return self.stop(visitor, number, "stopped")
         try:
-            samples = decoded(chunk["samples"])
-            if number == 0:
-                self.leave(visitor)
-                if len(self.streams) >= MAX_STREAMS:
-                    return without_emotions("busy", number)
-                self.streams[visitor] = recognizer.stream(chunk["rate"])
-            if visitor not in self.streams:
+            samples = decoded(chunk, limits.LIVE_CHUNK_SECONDS)
+            if number == 0 and not self.enter(visitor, address, recognizer.stream(chunk["rate"])):
+                return without_emotions("busy", number)
+            visit = self.visit_of(visitor)
+            if visit is None:
                 return without_emotions("stopped", number)
-            self.streams[visitor].backend = recognizer.backend  # corrected for the visitor's voice, or no longer
-            segment = self.streams[visitor].push(samples)
+            if not visit.turn.acquire(blocking=False):  # the page sends no chunk before it has the last answer
+                return without_emotions("busy", number)
+            try:
+                visit.stream.backend = recognizer.backend  # corrected for the visitor's voice, or no longer
+                segment = visit.stream.push(samples)
+            finally:
+                visit.turn.release()
         except AudioError:
             return self.stop(visitor, number, "problem")
-        if segment.end > MAX_SECONDS:
+        if segment.end > limits.LIVE_SECONDS:
             return self.stop(visitor, number, "limit")
         return moment(segment, number, isinstance(recognizer.backend, AdaptedBackend))
+
+    def enter(self, visitor: str, address: str, stream: EmotionStream) -> bool:
+        """Begin a stream in place of the visitor's former one; False if there is no room."""
+        with self.lock:
+            self.visits.pop(visitor, None)
+            self._end_idle()
+            if not self._make_room(address):
+                return False
+            self.visits[visitor] = Visit(stream, address, self.clock())
+            return True
+
+    def visit_of(self, visitor: str) -> Visit | None:
+        """The visit to which a chunk has just come; None if it has ended."""
+        with self.lock:
+            self._end_idle()
+            visit = self.visits.get(visitor)
+            if visit:
+                visit.heard = self.clock()
+            return visit
 
     def stop(self, visitor: str, number: int, state: State) -> Now:
         """End the stream of a visitor, and tell why."""
@@ -84,17 +123,31 @@ class LiveStreams:
 
     def leave(self, visitor: str) -> None:
         """Free what is kept for a visitor."""
-        self.streams.pop(visitor, None)
+        with self.lock:
+            self.visits.pop(visitor, None)
 
+    def _end_idle(self) -> None:
+        """Free the streams without a chunk for `LIVE_IDLE_SECONDS`."""
+        latest = self.clock() - limits.LIVE_IDLE_SECONDS
+        self.visits = {visitor: visit for visitor, visit in self.visits.items() if visit.heard >= latest}
 
-def decoded(text: str, max_bytes: int = MAX_CHUNK_BYTES) -> np.ndarray:
-    """Samples of a chunk, int16 (samples,)."""
-    if len(text) > max_bytes:
-        raise AudioError(f"A chunk has at most {max_bytes} characters, got {len(text)}.")
-    try:
-        return np.frombuffer(base64.b64decode(text, validate=True), "<i2")
-    except (binascii.Error, ValueError) as error:
-        raise AudioError("A chunk is 16-bit samples in base64.") from error
+    def _make_room(self, address: str) -> bool:
+        """Whether a visitor from this address may enter, after the address that holds most gave a place if needed.
+
+        It gives that of its idlest stream, and only if it still holds as many as the newcomer's address then.
+        """
+        places = Counter(visit.address for visit in self.visits.values())
+        if places[address] >= limits.LIVE_STREAMS_OF_ADDRESS:
+            return False
+        if len(self.visits) < limits.LIVE_STREAMS:
+            return True
+        most = max(places.values(), default=0)
+        if most <= places[address] + 1:
+            return False
+        holders = {holder for holder, count in places.items() if count == most}
+        crowd = [visitor for visitor, visit in self.visits.items() if visit.address in holders]
+        del self.visits[min(crowd, key=lambda visitor: self.visits[visitor].heard)]
+        return True
 
 
 def moment(segment: Segment, number: int, adapted: bool) -> Now:

@@ -5,15 +5,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypedDict
 
+import numpy as np
+
+from page import limits
 from page.answer import PredictionDict
-from page.recordings import SHOWN, FilesOrAddresses, fetch
-from ser_model.audio_io import AudioError
+from page.recordings import SHOWN, FilesOrAddresses, fetch, load
+from ser_model.audio_io import SAMPLING_RATE, AudioError, spoken_duration
 from ser_model.prediction import Prediction
 from ser_model.recognizer import EmotionRecognizer
 from ser_model.timeline import TIME_DIGITS, as_csv, emotion_cells, emotion_columns
-
-
-MAX_FILES = 20
 
 
 class FileDict(TypedDict):
@@ -56,11 +56,28 @@ def name_only(error: AudioError, path: str) -> str:
 
 def results(recognizer: EmotionRecognizer, paths: Iterable[str]) -> Iterator[Result]:
     """The answer to each file in turn, or what is wrong with it."""
+    left = limits.REQUEST_SECONDS
     for path in paths:
         try:
-            yield path, recognizer.predict(path)
+            waveform = load_within(path, left)
+            left -= len(waveform) / SAMPLING_RATE
+            yield path, recognizer.predict(waveform, sampling_rate=SAMPLING_RATE)
         except AudioError as error:
             yield path, error
+
+
+def load_within(path: str, seconds: float) -> np.ndarray:
+    """
+    The waveform of one of several recordings, of which so many seconds may still be answered.
+
+    Raises:
+        AudioError: it cannot be used, or is longer.
+    """
+    waveform = load(path) if seconds > 0 else None
+    if waveform is None or len(waveform) > seconds * SAMPLING_RATE:
+        together = spoken_duration(limits.REQUEST_SECONDS)
+        raise AudioError(f"'{path}' is too much: all recordings together have at most {together}.", "too_long")
+    return waveform
 
 
 def answers_for_programs(
@@ -98,7 +115,7 @@ def no_files() -> Table:
 
 def tables(recognizer: EmotionRecognizer, paths: Sequence[str]) -> Iterator[Table]:
     """The table as it grows; the last one has the CSV."""
-    taken = paths[:MAX_FILES]
+    taken = paths[: limits.REQUEST_FILES]
     done: list[Result] = []
     rows: list[Row] = []
     yield Table(rows=[], total=len(taken), given=len(paths), csv="")

@@ -1,23 +1,21 @@
 """The page's part My voice: what the network hears in a visitor's sentences corrects its answers to this visitor."""
 
 import math
+import threading
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
 import numpy as np
 
-from page.live import decoded
+from page import limits
+from page.sound import decoded, number_of
 from ser_model.adaptation import LARGEST_CORRECTION, PRIOR_CLIPS, AdaptedBackend, voice_correction
 from ser_model.audio_io import AudioError
 from ser_model.recognizer import EmotionRecognizer
 
 
 SENTENCES = 3  # to read before the answers are corrected
-MAX_SENTENCES = 30  # that are remembered of a visitor, who may read them again in other moods
-MAX_SECONDS = 20  # of a sentence
-MAX_SENTENCE_BYTES = 1 << 23  # of base64: 20 seconds at 96 kHz
 LARGEST_FACTOR = math.exp(LARGEST_CORRECTION)  # how many times as much an emotion may count
-MAX_VISITORS = 1000  # at once; beyond, whoever came first is forgotten
 
 
 class Request(TypedDict):
@@ -60,17 +58,22 @@ class OwnVoices:
 
     def __init__(self) -> None:
         self.voices: dict[str, OwnVoice] = {}
+        self.lock = threading.Lock()
 
     def heed(self, visitor: str, request: Request, recognizer: EmotionRecognizer) -> Known:
         """Do what a visitor asks for, and tell what is known of the voice then."""
+        number = number_of(request)
+        action = request.get("action") if number >= 0 else None
         problem = ""
-        if request["action"] == "read":
+        if action == "read":
             problem = self.hear(visitor, request, recognizer)
-        elif request["action"] == "forget":
+        elif action == "forget":
             self.leave(visitor)
-        elif request["action"] in ("on", "off") and visitor in self.voices:
-            self.voices[visitor].wanted = request["action"] == "on"
-        return self.known(visitor, request["number"], problem, recognizer.labels)
+        elif action in ("on", "off"):
+            self.switch(visitor, action == "on")
+        elif action != "look":
+            problem = "sound_damaged"
+        return self.known(visitor, number, problem, recognizer.labels)
 
     def hear(self, visitor: str, request: Request, recognizer: EmotionRecognizer) -> str:
         """Remember what the network hears in a sentence; the problem with it, if any.
@@ -78,18 +81,32 @@ class OwnVoices:
         A sentence counts once, however long it is.
         """
         try:
-            samples = decoded(request["samples"], MAX_SENTENCE_BYTES)
+            samples = decoded(request, limits.VOICE_SECONDS)
+        except AudioError as error:
+            return "voice_too_long" if error.reason == "too_long" else "sound_damaged"
+        try:
             prediction = recognizer.predict(samples, sampling_rate=request["rate"])
         except AudioError:
             return "voice_silent"
         if not prediction.speech:
             return "voice_silent"
-        voice = self.voices.setdefault(visitor, OwnVoice())
-        if len(voice.sentences) < MAX_SENTENCES:
-            voice.sentences.append(np.array(list(prediction.scores.values())))
-        if len(self.voices) > MAX_VISITORS:
-            self.leave(next(iter(self.voices)))
+        self.remember(visitor, np.array(list(prediction.scores.values())))
         return ""
+
+    def remember(self, visitor: str, probabilities: np.ndarray) -> None:
+        """Keep the probabilities of a sentence, (labels,), within the limits of memory."""
+        with self.lock:
+            voice = self.voices.setdefault(visitor, OwnVoice())
+            if len(voice.sentences) < limits.VOICE_SENTENCES:
+                voice.sentences.append(probabilities)
+            if len(self.voices) > limits.VOICE_VISITORS:
+                del self.voices[next(iter(self.voices))]
+
+    def switch(self, visitor: str, wanted: bool) -> None:
+        """Let what is known of a visitor's voice count, or no longer."""
+        voice = self.voices.get(visitor)
+        if voice:
+            voice.wanted = wanted
 
     def known(self, visitor: str, number: int, problem: str, labels: tuple[str, ...]) -> Known:
         """What the visitor is shown after a request."""
@@ -107,7 +124,8 @@ class OwnVoices:
 
     def leave(self, visitor: str) -> None:
         """Forget a visitor's voice."""
-        self.voices.pop(visitor, None)
+        with self.lock:
+            self.voices.pop(visitor, None)
 
 
 def unknown(number: int, problem: str = "") -> Known:

@@ -1,10 +1,12 @@
 """Several recordings from a program: files that it uploaded, or addresses, because an MCP client cannot upload."""
 
+import numpy as np
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData, GradioRootModel
 from gradio.processing_utils import save_base64_to_cache, ssrf_protected_download
 
-from ser_model.audio_io import AudioError
+from page import limits
+from ser_model.audio_io import AudioError, load_audio
 
 
 DATA, WEB = "data:", ("https://", "http://")
@@ -27,6 +29,16 @@ def recordings_input() -> Api:
     component = Api(None, {"type": "array", "items": {"anyOf": [ADDRESS_SCHEMA, FILE_SCHEMA]}}, "Recordings")
     component.data_model = FilesOrAddresses
     return component
+
+
+def load(path: str) -> np.ndarray:
+    """
+    The waveform of a recording, float32 (samples,) at 16 kHz.
+
+    Raises:
+        AudioError: it cannot be used, or has more than `RECORDING_SECONDS`.
+    """
+    return load_audio(path, max_duration=limits.RECORDING_SECONDS)
 
 
 def fetch(recording: FileData | str, folder: str) -> str:

@@ -15,8 +15,10 @@ PATIENCE = 120  # seconds
 class PageClient:
     """Asks the page at `url`."""
 
-    def __init__(self, url: str):
-        self.http = httpx.Client(base_url=f"{url}gradio_api/", timeout=PATIENCE)
+    def __init__(self, url: str, address: str | None = None):
+        """`address`: whom to come from, told as a proxy on this machine tells it."""
+        headers = {"x-forwarded-for": address} if address else {}
+        self.http = httpx.Client(base_url=f"{url}gradio_api/", timeout=PATIENCE, headers=headers)
         dependencies = httpx.get(f"{url}config", timeout=PATIENCE).json()["dependencies"]
         self.functions = {entry["api_name"]: entry["id"] for entry in dependencies}
 
@@ -41,12 +43,21 @@ class PageClient:
     def read(self, visitor: str, samples: np.ndarray, rate: int) -> dict[str, Any]:
         """What the page knows of a visitor's voice after a sentence; float samples within -1 to 1."""
         sentence = {"number": 1, "action": "read", "rate": rate, "samples": encoded(samples)}
-        return self._run("learn_voice", visitor, sentence)["known"]
+        return self._queue("learn_voice", visitor, sentence)["known"]
 
     def _run(self, function: str, visitor: str, argument: dict[str, Any]) -> dict[str, Any]:
         """What a function that the page keeps to itself gives to the script of a component."""
         body = {"data": [argument], "fn_index": self.functions[function], "session_hash": visitor}
         return self.http.post("run/predict", json=body).raise_for_status().json()["data"][0]["props"]
+
+    def _queue(self, function: str, visitor: str, argument: dict[str, Any]) -> dict[str, Any]:
+        """The same of a function that has a queue."""
+        body = {"data": [argument], "fn_index": self.functions[function], "session_hash": visitor}
+        self.http.post("queue/join", json=body).raise_for_status()
+        lines = self.http.get("queue/data", params={"session_hash": visitor}).raise_for_status().text.splitlines()
+        messages = [json.loads(line.removeprefix("data: ")) for line in lines if line]
+        (output,) = [message["output"] for message in messages if message["msg"] == "process_completed"]
+        return output["data"][0]["props"]
 
     def leave(self, visitor: str) -> None:
         """Open and close the connection by which the server knows that a visitor is there."""

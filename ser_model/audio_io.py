@@ -521,8 +521,10 @@ def checked_samples(waveform: np.ndarray, name: str) -> np.ndarray:
 
 def checked_rate(rate: object, name: str) -> int:
     """A sampling rate in Hz as an integer."""
-    is_whole = isinstance(rate, numbers.Real) and not isinstance(rate, bool) and float(rate).is_integer()
-    if not is_whole or not MIN_INPUT_RATE <= rate <= MAX_INPUT_RATE:
+    in_range = (
+        isinstance(rate, numbers.Real) and not isinstance(rate, bool) and MIN_INPUT_RATE <= rate <= MAX_INPUT_RATE
+    )
+    if not in_range or not float(rate).is_integer():
         raise AudioError(
             f"The sampling rate of {name} is given as {rate!r}: it is a whole number of Hz from {MIN_INPUT_RATE} to "
             f"{MAX_INPUT_RATE}."

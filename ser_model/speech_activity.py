@@ -32,6 +32,8 @@ QUIET_DB = 40.0  # chunks this far below the loudest one are passed over at both
 LEAD_CHUNKS = 8  # ... but for these before the first loud one, because Silero knows speech by its onset
 LISTENERS = 2  # threads for a long waveform; one more, the caller's, is busy with what they have heard
 
+MAX_IDLE = 4  # detectors that are kept, 11 MB each, after more were needed at once
+
 _idle_detectors: list[SileroVAD] = []
 
 
@@ -46,7 +48,8 @@ def borrowed_detector() -> Iterator[SileroVAD]:
     try:
         yield detector
     finally:
-        _idle_detectors.append(detector)
+        if len(_idle_detectors) < MAX_IDLE:
+            _idle_detectors.append(detector)
 
 
 def has_speech(waveform: np.ndarray) -> bool:

@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from page.live import MAX_STREAMS
+from page import limits
 from page.my_voice import SENTENCES
 from scripts.page_client import PageClient, as_file
 from scripts.served_page import ServedPage, served_page
@@ -190,17 +190,42 @@ def test_files_of_the_server_stay_closed(page, speech_file):
     assert client.call("batch", [as_file(str(speech_file))])[0] == "error"
 
 
+def test_programs_cannot_jump_the_queue(page, client, speech_file):
+    program = PageClient(page.url)
+    recording = program.upload(speech_file)
+    for path in ("run/predict", "run/timeline", "api/batch", "run/answer", "run/learn_voice"):
+        response = program.http.post(path, json={"data": [recording]})
+        assert response.status_code == 404, path
+    index = program.functions["predict"]
+    assert program.http.post("run/hear", json={"data": [recording], "fn_index": index}).status_code == 404
+
+
 def test_leaving_makes_room_for_another_live_visitor(page, speech):
-    client = PageClient(page.url)
-    for index in range(MAX_STREAMS):
-        assert client.hear(f"visitor{index}", 0, speech, RATE)["state"] == "speech"
-    assert client.hear("latecomer", 0, speech, RATE)["state"] == "busy"
-    client.leave("visitor0")
-    deadline = time.monotonic() + 20
-    while client.hear("latecomer", 0, speech, RATE)["state"] == "busy":
+    clients = [PageClient(page.url, address=f"203.0.113.{number}") for number in range(limits.LIVE_STREAMS + 1)]
+    *visitors, latecomer = [(client, f"visitor{number}") for number, client in enumerate(clients)]
+    for client, name in visitors:
+        assert client.hear(name, 0, speech, RATE)["state"] == "speech"
+    client, name = latecomer
+    assert client.hear(name, 0, speech, RATE)["state"] == "busy"
+    client.leave(visitors[0][1])
+    deadline = time.monotonic() + limits.LIVE_IDLE_SECONDS / 2
+    while client.hear(name, 0, speech, RATE)["state"] == "busy":
         assert time.monotonic() < deadline
+        for other, called in visitors[1:]:
+            other.hear(called, 1, speech[:800], RATE)
         time.sleep(0.2)
-    stop_speaking(client, "latecomer", *(f"visitor{index}" for index in range(1, MAX_STREAMS)))
+    stop_speaking(clients[0], *(name for _, name in [*visitors, latecomer]))
+
+
+def test_one_address_cannot_take_the_live_part(page, speech):
+    """Sixteen tiny requests, without a connection that would tell when their visitor leaves."""
+    attacker = PageClient(page.url, address="198.51.100.1")
+    names = [f"attack{number}" for number in range(limits.LIVE_STREAMS)]
+    states = [attacker.hear(name, 0, speech[:800], RATE)["state"] for name in names]
+    assert states.count("silent") == limits.LIVE_STREAMS_OF_ADDRESS
+    assert states[-1] == "busy"
+    assert PageClient(page.url, address="203.0.113.1").hear("honest", 0, speech, RATE)["state"] == "speech"
+    stop_speaking(attacker, "honest", *names)
 
 
 def stop_speaking(client: PageClient, *visitors: str) -> None:

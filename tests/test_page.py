@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-import page.live
+from page import limits
 from page.about import about, corpus_title
 from page.answer import MAX_MOMENTS, describe
 from page.components import shared_scripts
@@ -121,7 +121,7 @@ def test_live_visitor_is_heard_until_stop(recognizer, speech):
     assert sum(second["scores"].values()) == pytest.approx(1.0)
     stop = streams.hear("a", Chunk(number=2, rate=0, samples=""), recognizer)
     assert stop["state"] == "stopped"
-    assert streams.streams == {}
+    assert streams.visits == {}
 
 
 def test_live_visitors_do_not_hear_one_another(recognizer, speech):
@@ -132,15 +132,15 @@ def test_live_visitors_do_not_hear_one_another(recognizer, speech):
 
 
 def test_live_ends_by_itself(recognizer, speech, monkeypatch):
-    monkeypatch.setattr(page.live, "MAX_SECONDS", 5.0)
+    monkeypatch.setattr(limits, "LIVE_SECONDS", 5.0)
     streams = LiveStreams()
     states = [streams.hear("a", chunk(speech, number), recognizer)["state"] for number in range(3)]
     assert states == ["speech", "limit", "stopped"]
-    assert streams.streams == {}
+    assert streams.visits == {}
 
 
 def test_live_has_room_for_so_many(recognizer, speech, monkeypatch):
-    monkeypatch.setattr(page.live, "MAX_STREAMS", 1)
+    monkeypatch.setattr(limits, "LIVE_STREAMS", 1)
     streams = LiveStreams()
     streams.hear("a", chunk(speech), recognizer)
     assert streams.hear("b", chunk(speech), recognizer)["state"] == "busy"
@@ -149,14 +149,81 @@ def test_live_has_room_for_so_many(recognizer, speech, monkeypatch):
     assert streams.hear("b", chunk(speech), recognizer)["state"] == "speech"
 
 
-@pytest.mark.parametrize(
-    ("samples", "rate"),
-    [("no base64!", 16000), ("QQ==", 16000), ("A" * (page.live.MAX_CHUNK_BYTES + 4), 16000), ("QUE=", 7)],
-)
-def test_bad_chunk_ends_the_stream(recognizer, samples, rate):
+def test_live_forgets_whoever_falls_silent(recognizer, speech):
+    now = [0.0]
+    streams = LiveStreams(clock=lambda: now[0])
+    for name in map(str, range(limits.LIVE_STREAMS)):
+        assert streams.hear(name, chunk(speech), recognizer, address=name)["state"] == "speech"
+    now[0] = limits.LIVE_IDLE_SECONDS - 1
+    assert streams.hear("0", chunk(speech, 1), recognizer)["state"] == "speech"
+    assert streams.hear("late", chunk(speech), recognizer, address="late")["state"] == "busy"
+    now[0] += 2
+    assert streams.hear("late", chunk(speech), recognizer, address="late")["state"] == "speech"
+    assert set(streams.visits) == {"0", "late"}
+    assert streams.hear("1", chunk(speech, 1), recognizer)["state"] == "stopped"
+
+
+@pytest.mark.parametrize("addresses", [1, 2, 4])
+def test_attackers_cannot_keep_others_from_speaking(recognizer, addresses):
+    """Addresses that open all the streams they can, again and again, while honest ones come one by one."""
+    now = [0.0]
+    streams = LiveStreams(clock=lambda: now[0])
+    quiet = np.zeros(800)
+    numbers = dict.fromkeys(("anna", "ben", "carla", "dev"), 0)
+    for second in range(12):
+        now[0] += 1.0
+        for attempt in range(40):
+            name = f"{second}.{attempt}"
+            streams.hear(name, chunk(quiet), recognizer, address=f"attacker{attempt % addresses}")
+        for honest in list(numbers)[: second + 1]:
+            answer = streams.hear(honest, chunk(quiet, numbers[honest]), recognizer, address=honest)
+            assert answer["state"] == "silent", (second, honest)
+            numbers[honest] += 1
+    assert len(streams.visits) == limits.LIVE_STREAMS if addresses > 1 else limits.LIVE_STREAMS_OF_ADDRESS + 4
+
+
+def test_idlest_stream_of_the_fullest_address_makes_room(recognizer, monkeypatch):
+    monkeypatch.setattr(limits, "LIVE_STREAMS", 4)
+    now = [0.0]
+    streams = LiveStreams(clock=lambda: now[0])
+    for name, address in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")]:
+        streams.hear(name, chunk(np.zeros(800)), recognizer, address)
+        now[0] += 1
+    streams.hear("a1", chunk(np.zeros(800), 1), recognizer, "a")
+    assert streams.hear("c1", chunk(np.zeros(800)), recognizer, "c")["state"] == "silent"
+    assert set(streams.visits) == {"a1", "a3", "b1", "c1"}
+    assert streams.hear("c2", chunk(np.zeros(800)), recognizer, "c")["state"] == "busy"  # it would only be a swap
+    assert streams.hear("d1", chunk(np.zeros(800)), recognizer, "d")["state"] == "silent"
+    assert {visit.address for visit in streams.visits.values()} == {"a", "b", "c", "d"}
+
+
+def test_chunks_of_a_visitor_come_one_by_one(recognizer, speech):
     streams = LiveStreams()
-    assert streams.hear("a", Chunk(number=0, rate=rate, samples=samples), recognizer)["state"] == "problem"
-    assert streams.streams == {}
+    streams.hear("a", chunk(speech), recognizer)
+    with streams.visits["a"].turn:
+        assert streams.hear("a", chunk(speech, 1), recognizer)["state"] == "busy"
+    assert streams.hear("a", chunk(speech, 1), recognizer)["state"] == "speech"
+
+
+MINUTES = "A" * (1 << 20)  # of a second or two at the rate of a sound card
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *({"number": 0, "rate": 16000, "samples": samples} for samples in ("no base64!", "QQ==", None, 7, ["QUE="])),
+        *({"number": 0, "rate": rate, "samples": "QUE="} for rate in (7, None, "16000", True, 10**400, 1e9)),
+        *({"number": number, "rate": 16000, "samples": "QUE="} for number in (None, "0", -1, 1.5, [])),
+        *(None, [], "QUE=", 1, {}),
+        {"number": 0, "rate": 1000, "samples": MINUTES},
+    ],
+    ids=lambda bad: repr(bad)[:60],
+)
+def test_bad_chunk_ends_the_stream(recognizer, speech, bad):
+    streams = LiveStreams()
+    streams.hear("a", chunk(speech), recognizer)
+    assert streams.hear("a", bad, recognizer)["state"] == "problem"
+    assert streams.visits == {}
 
 
 def test_table_grows_and_names_bad_files(recognizer, speech_file, tmp_path):
@@ -177,6 +244,22 @@ def test_table_takes_twenty(recognizer, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(8000), SAMPLING_RATE)
     *_, last = tables(recognizer, [str(tmp_path / "silence.wav")] * 25)
     assert (len(last["rows"]), last["total"], last["given"]) == (20, 20, 25)
+
+
+def test_table_has_a_limit_of_time(recognizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 5.0)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(2 * SAMPLING_RATE), SAMPLING_RATE)
+    *_, last = tables(recognizer, [str(tmp_path / "silence.wav")] * 4)
+    problems = [row["problem"] for row in last["rows"]]
+    assert problems[:2] == ["", ""]
+    assert problems[2:] == ["'silence.wav' is too much: all recordings together have at most 5 s."] * 2
+
+
+def test_recording_has_a_limit_of_time(recognizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "RECORDING_SECONDS", 1.0)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(2 * SAMPLING_RATE), SAMPLING_RATE)
+    *_, last = tables(recognizer, [str(tmp_path / "silence.wav")])
+    assert "at most 1 s are accepted" in last["rows"][0]["problem"]
 
 
 def test_inside_of_a_recording(recognizer, speech):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import page.my_voice
+from page import limits
 from page.live import LiveStreams
 from page.my_voice import SENTENCES, Known, OwnVoice, OwnVoices, Request
 from page.texts import ENGLISH
@@ -65,20 +65,26 @@ def test_long_sentence_counts_once(recognizer):
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "problem"),
     [
-        request("read", np.zeros(2 * SAMPLING_RATE)),
-        request("read", np.zeros(0)),
-        request("read") | {"samples": "no base64!"},
-        request("read", CLIPS[0]) | {"rate": 0},
-        request("read") | {"samples": "A" * (page.my_voice.MAX_SENTENCE_BYTES + 4)},
+        (request("read", np.zeros(2 * SAMPLING_RATE)), "voice_silent"),
+        (request("read", np.zeros(0)), "voice_silent"),
+        (request("read") | {"samples": "no base64!"}, "sound_damaged"),
+        (request("read", CLIPS[0]) | {"rate": 0}, "sound_damaged"),
+        (request("read") | {"samples": None}, "sound_damaged"),
+        (request("sing", CLIPS[0]), "sound_damaged"),
+        (request("read", CLIPS[0]) | {"number": None}, "sound_damaged"),
+        ({}, "sound_damaged"),
+        (None, "sound_damaged"),
+        (request("read") | {"samples": "A" * (1 << 23), "rate": 1000}, "voice_too_long"),
+        (request("read", np.zeros((limits.VOICE_SECONDS + 2) * SAMPLING_RATE)), "voice_too_long"),
     ],
-    ids=["silence", "nothing", "damaged", "no rate", "endless"],
+    ids=lambda value: repr(value)[:40],
 )
-def test_sentence_without_a_voice_is_asked_again(recognizer, bad):
+def test_sentence_without_a_voice_is_asked_again(recognizer, bad, problem):
     voices = OwnVoices()
     known = voices.heed("a", bad, recognizer)
-    assert (known["problem"], known["heard"]) == ("voice_silent", 0)
+    assert (known["problem"], known["heard"]) == (problem, 0)
     assert known["problem"] in ENGLISH
     assert voices.voices == {}
 
@@ -98,8 +104,8 @@ def test_switch_and_forget(recognizer):
 
 
 def test_memory_has_limits(recognizer, monkeypatch):
-    monkeypatch.setattr(page.my_voice, "MAX_SENTENCES", 4)
-    monkeypatch.setattr(page.my_voice, "MAX_VISITORS", 2)
+    monkeypatch.setattr(limits, "VOICE_SENTENCES", 4)
+    monkeypatch.setattr(limits, "VOICE_VISITORS", 2)
     voices = OwnVoices()
     assert read(voices, recognizer, CLIPS * 2)["heard"] == 4
     for visitor in "bc":

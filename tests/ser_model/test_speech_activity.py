@@ -1,5 +1,6 @@
 """Speech is heard at any level and place, and nothing else is taken for it."""
 
+import contextlib
 import threading
 
 import numpy as np
@@ -128,3 +129,13 @@ def test_one_recording_does_not_change_the_next(speech):
     before = speech_probabilities(speech)
     has_speech(generated("chords", 0))
     np.testing.assert_array_equal(speech_probabilities(speech), before)
+
+
+def test_few_idle_detectors_are_kept(monkeypatch):
+    monkeypatch.setattr(speech_activity, "_idle_detectors", [])
+    with contextlib.ExitStack() as stack:
+        borrowed = [
+            stack.enter_context(speech_activity.borrowed_detector()) for _ in range(speech_activity.MAX_IDLE + 3)
+        ]
+        assert len(set(map(id, borrowed))) == len(borrowed)
+    assert len(speech_activity._idle_detectors) == speech_activity.MAX_IDLE
