@@ -3,17 +3,20 @@
 SER_MODEL names the model, a folder or a Hub id; without it the checkpoint that ships with the project answers.
 """
 
+import contextlib
 import logging
 import os
 import signal
-import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 
 recordings = tempfile.TemporaryDirectory(prefix="ser-")  # of this process alone, and gone with it
+tempfile.tempdir = recordings.name  # whatever is written on the way to an answer goes with them
 os.environ["GRADIO_TEMP_DIR"] = recordings.name
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # gradio reads both when it is imported
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")  # else each request counts all before it: 8 ms
@@ -27,21 +30,26 @@ from starlette.middleware import Middleware  # noqa: E402
 from page import limits, live, my_voice  # noqa: E402
 from page.about import FILES, about  # noqa: E402
 from page.answer import Answer, PredictionDict, TimelineDict, blank, describe  # noqa: E402
+from page.blocks import PoliteBlocks  # noqa: E402
 from page.components import drawn, examples, shared_scripts, stylesheet, theme, translate, typed_json  # noqa: E402
-from page.doors import address_of  # noqa: E402
+from page.doors import Doorkeeper, Doors, Health, address_of  # noqa: E402
 from page.first_script import FirstScript  # noqa: E402
 from page.inside import Inside, look_inside, nothing  # noqa: E402
+from page.journal import Journal, log_requests  # noqa: E402
 from page.many import FileDict, Table, answers_for_programs, name_only, no_files, tables  # noqa: E402
 from page.recordings import FilesOrAddresses, load, recordings_input  # noqa: E402
 from page.sound import number_of  # noqa: E402
 from page.texts import ENGLISH  # noqa: E402
+from page.uploads import Uploads  # noqa: E402
+from page.work import GivenUpError, Question, Work, refusal  # noqa: E402
 from ser_model.adaptation import AdaptedBackend  # noqa: E402
 from ser_model.audio_io import SAMPLING_RATE, AudioError  # noqa: E402
 from ser_model.prediction import Prediction  # noqa: E402
-from ser_model.recognizer import EmotionRecognizer, Progress, checkpoint_path  # noqa: E402
+from ser_model.recognizer import PRETRAINED, EmotionRecognizer, checkpoint_path  # noqa: E402
 from ser_model.timeline import timeline_dict  # noqa: E402
 
 
+GIVE_UP_SECONDS = 2.0  # for what is busy to notice that nobody waits for it
 PROGRESS_SECONDS = 0.25  # from one look at the progress of a long recording to the next
 MODEL = os.environ.get("SER_MODEL") or None
 
@@ -49,6 +57,8 @@ logger = logging.getLogger("ser.app")
 streams = live.LiveStreams()
 own_voices = my_voice.OwnVoices()
 workers = ThreadPoolExecutor(max_workers=limits.AT_ONCE)
+journal = Journal()
+work = Work(journal, lambda: demo._queue.event_ids_to_events.values())
 
 
 def load_recognizer() -> EmotionRecognizer:
@@ -66,6 +76,18 @@ def load_recognizer() -> EmotionRecognizer:
 loading = ThreadPoolExecutor(max_workers=1).submit(load_recognizer)  # the page is there before the model
 
 
+def health() -> Health:
+    """Whether the page can answer, and with what."""
+    loaded = loading.done() and loading.exception() is None
+    folder = checkpoint_path(MODEL, None, None, FILES) if loaded else None
+    known = about(folder, Path(MODEL or folder).name) if folder else None
+    return Health(
+        ready=loaded and not keeper.stopping,
+        model=known["name"] if known else Path(MODEL or PRETRAINED).name,
+        version=known["version"] if known else None,
+    )
+
+
 def introduce_model() -> tuple[gr.HTML, gr.HTML]:
     """The card with the emotions that the model can tell apart, and what is known of it, once it is loaded."""
     if loading.exception() is not None:
@@ -79,56 +101,78 @@ def answer(recording: FileData | None, request: gr.Request) -> Iterator[Answer]:
     if recording is None:
         yield blank("empty")
         return
-    yield blank("thinking")
-    progress = [0.0]
-    answering = workers.submit(examine, recording, request.session_hash, progress.append)
-    while wait([answering], PROGRESS_SECONDS).not_done:
-        yield blank("thinking", progress=progress[-1])
-    yield answering.result()
+    with work.question("answer", request) as question:
+        yield blank("thinking")
+        answering = workers.submit(examine, recording, request.session_hash, question)
+        while wait([answering], PROGRESS_SECONDS).not_done:
+            yield blank("thinking", progress=question.share)
+        yield answering.result()
 
 
-def examine(recording: FileData, visitor: str, progress: Progress) -> Answer:
+def examine(recording: FileData, visitor: str, question: Question) -> Answer:
+    """The answer to a recording, or what is wrong with it."""
+    question.progress()
+    name = Path(recording.orig_name or recording.path).name
+    question.outcome = "refused"
     if loading.exception() is not None:
         return blank("problem", message="model_missing")
-    name = Path(recording.orig_name or recording.path).name
     try:
         waveform = load(recording.path)
         recognizer = own_voices.adapted(visitor, loading.result())
-        prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=progress)
-        return describe(prediction, waveform, Path(name).stem, adapted=isinstance(recognizer.backend, AdaptedBackend))
+        prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=question.progress)
+        described = describe(
+            prediction, waveform, Path(name).stem, adapted=isinstance(recognizer.backend, AdaptedBackend)
+        )
+        question.outcome = "answered"
+        return described
     except AudioError as error:
         return blank("problem", message=f"problem_{error.reason}", name=name)
+    except GivenUpError:
+        raise
     except Exception:
-        logger.exception("No answer to %s", recording.path)
+        logger.exception("No answer to %s", question.id)
+        question.outcome = "failed"
         return blank("problem", message="unexpected")
 
 
-def show_inside(recording: FileData | None) -> Inside:
+def show_inside(recording: FileData | None, request: gr.Request) -> Inside:
     """What the network hears of a recording."""
-    try:
+    with work.question("show_inside", request) as question:
         if recording is not None and loading.exception() is None:
-            return look_inside(loading.result().backend, load(recording.path))
-    except AudioError:
-        pass
-    return nothing()  # the card says why
+            with contextlib.suppress(AudioError):  # the card says why
+                return look_inside(loading.result().backend, load(recording.path))
+        question.outcome = "refused"
+        return nothing()
 
 
 def hear(chunk: live.Chunk, request: gr.Request) -> gr.HTML:
     """What the live part shows after the next chunk of a visitor."""
+    with work.question("hear", request) as question:
+        now = heard(chunk, request)
+        question.outcome = "answered" if now["state"] in ("speech", "silent", "stopped") else "refused"
+        return gr.HTML(now=now)
+
+
+def heard(chunk: live.Chunk, request: gr.Request) -> live.Now:
+    """The state of a visitor's stream after a chunk."""
     if loading.exception() is not None:
-        return gr.HTML(now=live.without_emotions("model_missing", number_of(chunk)))
+        return live.without_emotions("model_missing", number_of(chunk))
     visitor = request.session_hash
     if not visitor:  # all such programs would share a stream
-        return gr.HTML(now=live.without_emotions("problem", number_of(chunk)))
+        return live.without_emotions("problem", number_of(chunk))
     recognizer = own_voices.adapted(visitor, loading.result())
-    return gr.HTML(now=streams.hear(visitor, chunk, recognizer, address_of(request.request.scope)))
+    return streams.hear(visitor, chunk, recognizer, address_of(request.request.scope))
 
 
 def learn_voice(wish: my_voice.Request, request: gr.Request) -> gr.HTML:
     """What the page knows of a visitor's voice after the next sentence or press of the switch."""
-    if loading.exception() is not None:
-        return gr.HTML(known=my_voice.unknown(number_of(wish), "model_missing"))
-    return gr.HTML(known=own_voices.heed(request.session_hash, wish, loading.result()))
+    with work.question("learn_voice", request) as question:
+        if loading.exception() is not None:
+            known = my_voice.unknown(number_of(wish), "model_missing")
+        else:
+            known = own_voices.heed(request.session_hash, wish, loading.result())
+        question.outcome = "refused" if known["problem"] else "answered"
+        return gr.HTML(known=known)
 
 
 def forget(request: gr.Request) -> None:
@@ -137,16 +181,17 @@ def forget(request: gr.Request) -> None:
     own_voices.leave(request.session_hash)
 
 
-def answer_many(paths: list[str] | None) -> Iterator[Table]:
+def answer_many(paths: list[str] | None, request: gr.Request) -> Iterator[Table]:
     """The table of several recordings, as it grows."""
-    check_model()
-    if paths:
-        yield from tables(loading.result(), paths)
-    else:
+    if not paths:
         yield no_files()
+        return
+    with work.question("answer_many", request) as question:
+        check_model()
+        yield from tables(loading.result(), paths, question.progress)
 
 
-def predict(audio: str) -> PredictionDict:
+def predict(audio: str, request: gr.Request) -> PredictionDict:
     """Tell which emotion a voice expresses.
 
     Args:
@@ -159,10 +204,11 @@ def predict(audio: str) -> PredictionDict:
         what the model learned from; `duration` in seconds; `speech`, whether a voice was heard; `segments`, the same
         over time.
     """
-    return answer_program(audio).to_dict()
+    with work.question("predict", request) as question:
+        return answer_program(audio, question).to_dict()
 
 
-def timeline(audio: str) -> TimelineDict:
+def timeline(audio: str, request: gr.Request) -> TimelineDict:
     """Tell how the emotion of a voice changes over a recording, and how much of the speaking time each emotion has.
 
     Args:
@@ -172,21 +218,22 @@ def timeline(audio: str) -> TimelineDict:
         Of the whole recording what predict gives, without the scores; `shares`, the share of the speaking time of each
         emotion; `segments`, passages of one emotion with their `start` and `end` in seconds.
     """
-    return timeline_dict(answer_program(audio))
+    with work.question("timeline", request) as question:
+        return timeline_dict(answer_program(audio, question))
 
 
-def answer_program(audio: str | None) -> Prediction:
+def answer_program(audio: str | None, question: Question) -> Prediction:
     """The prediction for a program, or an error that it can show."""
     if audio is None:
         raise refusal("No recording was given: give the path or the URL of one as `audio`.")
     check_model()
     try:
-        return loading.result().predict(load(audio), sampling_rate=SAMPLING_RATE)
+        return loading.result().predict(load(audio), sampling_rate=SAMPLING_RATE, progress=question.progress)
     except AudioError as error:
         raise refusal(name_only(error, audio)) from error
 
 
-def batch(files: FilesOrAddresses | None) -> list[FileDict]:
+def batch(files: FilesOrAddresses | None, request: gr.Request) -> list[FileDict]:
     """Tell which emotion the voice in each of several recordings expresses.
 
     Args:
@@ -197,11 +244,12 @@ def batch(files: FilesOrAddresses | None) -> list[FileDict]:
         For each file, in the same order, its `name` and either its `prediction`, as of predict, or the `problem` with
         it, a sentence; one bad file does not keep the others from being answered.
     """
-    count = 0 if files is None else len(files.root)
-    if not 1 <= count <= limits.REQUEST_FILES:
-        raise refusal(f"Give 1 to {limits.REQUEST_FILES} recordings as `files`; got {count}.")
-    check_model()
-    return list(answers_for_programs(loading.result(), files, recordings.name))
+    with work.question("batch", request) as question:
+        count = 0 if files is None else len(files.root)
+        if not 1 <= count <= limits.REQUEST_FILES:
+            raise refusal(f"Give 1 to {limits.REQUEST_FILES} recordings as `files`; got {count}.")
+        check_model()
+        return list(answers_for_programs(loading.result(), files, recordings.name, question.progress))
 
 
 def check_model() -> None:
@@ -210,14 +258,9 @@ def check_model() -> None:
         raise refusal(ENGLISH["model_missing"])
 
 
-def refusal(sentence: str) -> gr.Error:
-    """An error for the one who asked, not for the log."""
-    return gr.Error(sentence, print_exception=False)
-
-
 file_limits = {"max_megabytes": limits.RECORDING_MEGABYTES, "max_minutes": round(limits.RECORDING_SECONDS / 60)}
 
-with gr.Blocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, limits.KEPT_SECONDS)) as demo:
+with PoliteBlocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, limits.KEPT_SECONDS)) as demo:
     with gr.Column(elem_id="page-header"):
         gr.Markdown(translate("heading"))
         gr.Markdown(translate("introduction"))
@@ -276,8 +319,20 @@ with gr.Blocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, limit
         gr.Button().click(batch, files, predictions, api_name="batch", **queued)
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an orderly end deletes the recordings
+demo.journal = journal
+keeper = Doorkeeper(demo, health, journal, Uploads(Path(recordings.name)))
+journal.gauges |= {
+    "ser_live_streams": lambda: len(streams.visits),
+    "ser_queue_waiting": lambda: len(demo._queue.event_ids_to_events),
+    "ser_uploads_bytes": keeper.uploads.size,
+}
+
+
+def serve() -> None:
+    """Serve the page until the process is told to end; then answer what was asked, for a while, and leave nothing."""
+    told = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: told.set())
     demo.queue(max_size=limits.WAITING, api_open=False).launch(
         theme=theme(),
         css=stylesheet(),
@@ -289,5 +344,32 @@ if __name__ == "__main__":
         ssr_mode=False,
         mcp_server=True,
         state_session_capacity=limits.SESSIONS,
-        app_kwargs={"middleware": [Middleware(FirstScript)]},
+        app_kwargs={"middleware": [Middleware(Doors, keeper=keeper), Middleware(FirstScript)]},
+        prevent_thread_lock=True,
     )
+    told.wait()
+    end()
+
+
+def end() -> None:
+    """End the process, once what was asked is answered or the time for it is over."""
+    keeper.stopping = True
+    wait_until(keeper.idle, limits.STOP_SECONDS)
+    work.give_up()
+    wait_until(lambda: not work.questions, GIVE_UP_SECONDS)
+    demo.close(verbose=False)
+    recordings.cleanup()
+    logging.shutdown()
+    os._exit(0)  # threads of libraries that are still busy would abort the process in an orderly end
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> None:
+    """Return when something is true, or after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    log_requests()
+    serve()

@@ -55,8 +55,21 @@ VOICE_SENTENCES = limit("VOICE_SENTENCES", 30)  # that are remembered of a visit
 VOICE_VISITORS = limit("VOICE_VISITORS", 1000)  # beyond, whoever came first is forgotten
 
 # Of what was uploaded
+UPLOADS_MEGABYTES = limit("UPLOADS_MEGABYTES", 2000)  # together; beyond, the oldest are deleted
+UPLOADS_OF_ADDRESS_MEGABYTES = limit("UPLOADS_OF_ADDRESS_MEGABYTES", 600)
+UPLOADS_SAFE_SECONDS = limit("UPLOADS_SAFE_SECONDS", 60.0)  # that no recording is deleted for another
 KEPT_SECONDS = limit("KEPT_SECONDS", 2700)  # a recording is gone ...
 SWEEP_SECONDS = limit("SWEEP_SECONDS", 600)  # ... when they are looked through next
 
-# Of whoever asks
+# Of an address, and of a request that uploads nothing
+REQUESTS_PER_SECOND = limit("REQUESTS_PER_SECOND", 40.0)  # in the long run
+REQUESTS_IN_A_ROW = limit("REQUESTS_IN_A_ROW", 120)
+REQUESTS_OPEN = limit("REQUESTS_OPEN", 128)  # a visitor has two connections that stay open
+RUNS_OF_ADDRESS = limit("RUNS_OF_ADDRESS", 2)  # pieces of live sound that are heard at once
+RUNS_WAITING_OF_ADDRESS = limit("RUNS_WAITING_OF_ADDRESS", 32)
+BODY_MEGABYTES = limit("BODY_MEGABYTES", 64)
+
+# Of the page itself
 PROXIES = limit("PROXIES", 1 if "SPACE_ID" in os.environ else 0)  # each adds the address that it hears from
+STOP_SECONDS = limit("STOP_SECONDS", 10.0)  # to answer what was asked, when the page is to end
+METRICS = limit("METRICS", 0)  # 1: /metrics tells Prometheus

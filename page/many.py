@@ -1,6 +1,6 @@
 """Many recordings at once: each is answered or its problem named, and all are put into one table."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypedDict
@@ -12,7 +12,7 @@ from page.answer import PredictionDict
 from page.recordings import SHOWN, FilesOrAddresses, fetch, load
 from ser_model.audio_io import SAMPLING_RATE, AudioError, spoken_duration
 from ser_model.prediction import Prediction
-from ser_model.recognizer import EmotionRecognizer
+from ser_model.recognizer import EmotionRecognizer, Progress, ignore_progress
 from ser_model.timeline import TIME_DIGITS, as_csv, emotion_cells, emotion_columns
 
 
@@ -54,40 +54,54 @@ def name_only(error: AudioError, path: str) -> str:
     return str(error).replace(path, Path(path).name)
 
 
-def results(recognizer: EmotionRecognizer, paths: Iterable[str]) -> Iterator[Result]:
-    """The answer to each file in turn, or what is wrong with it."""
-    left = limits.REQUEST_SECONDS
-    for path in paths:
+class Several:
+    """Answers the recordings of one request, which together have a limit.
+
+    Args:
+        progress: told of each recording on its own.
+    """
+
+    def __init__(self, recognizer: EmotionRecognizer, progress: Progress) -> None:
+        self.recognizer = recognizer
+        self.progress = progress
+        self.samples_left = limits.REQUEST_SECONDS * SAMPLING_RATE
+
+    def result(self, path: str) -> Result:
+        """The answer to the next recording, or what is wrong with it."""
+        self.progress(0.0)
         try:
-            waveform = load_within(path, left)
-            left -= len(waveform) / SAMPLING_RATE
-            yield path, recognizer.predict(waveform, sampling_rate=SAMPLING_RATE)
+            waveform = self.load(path)
+            return path, self.recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=self.progress)
         except AudioError as error:
-            yield path, error
+            return path, error
 
+    def load(self, path: str) -> np.ndarray:
+        """
+        The waveform of a recording.
 
-def load_within(path: str, seconds: float) -> np.ndarray:
-    """
-    The waveform of one of several recordings, of which so many seconds may still be answered.
-
-    Raises:
-        AudioError: it cannot be used, or is longer.
-    """
-    waveform = load(path) if seconds > 0 else None
-    if waveform is None or len(waveform) > seconds * SAMPLING_RATE:
-        together = spoken_duration(limits.REQUEST_SECONDS)
-        raise AudioError(f"'{path}' is too much: all recordings together have at most {together}.", "too_long")
-    return waveform
+        Raises:
+            AudioError: it cannot be used, or is longer than what is left.
+        """
+        waveform = load(path) if self.samples_left > 0 else None
+        if waveform is None or len(waveform) > self.samples_left:
+            together = spoken_duration(limits.REQUEST_SECONDS)
+            raise AudioError(f"'{path}' is too much: all recordings together have at most {together}.", "too_long")
+        self.samples_left -= len(waveform)
+        return waveform
 
 
 def answers_for_programs(
-    recognizer: EmotionRecognizer, recordings: FilesOrAddresses, folder: str
+    recognizer: EmotionRecognizer,
+    recordings: FilesOrAddresses,
+    folder: str,
+    progress: Progress = ignore_progress,
 ) -> Iterator[FileDict]:
     """The answer to each recording in turn, or what is wrong with it.
 
     What is at an address is fetched into a folder in `folder` that is gone with the answer: gradio deletes what was
     uploaded, but not this, and would take what once was at an address for what is there now.
     """
+    several = Several(recognizer, progress)
     for recording in recordings.root:
         with TemporaryDirectory(dir=folder) as fetched:
             try:
@@ -95,7 +109,7 @@ def answers_for_programs(
             except AudioError as error:
                 yield FileDict(name=str(recording)[:SHOWN], prediction=None, problem=str(error))
             else:
-                yield from (as_file_dict(*result) for result in results(recognizer, [path]))
+                yield as_file_dict(*several.result(path))
 
 
 def as_file_dict(path: str, result: Prediction | AudioError) -> FileDict:
@@ -113,13 +127,16 @@ def no_files() -> Table:
     return Table(rows=[], total=0, given=0, csv="")
 
 
-def tables(recognizer: EmotionRecognizer, paths: Sequence[str]) -> Iterator[Table]:
+def tables(
+    recognizer: EmotionRecognizer, paths: Sequence[str], progress: Progress = ignore_progress
+) -> Iterator[Table]:
     """The table as it grows; the last one has the CSV."""
     taken = paths[: limits.REQUEST_FILES]
     done: list[Result] = []
     rows: list[Row] = []
     yield Table(rows=[], total=len(taken), given=len(paths), csv="")
-    for path, result in results(recognizer, taken):
+    several = Several(recognizer, progress)
+    for path, result in map(several.result, taken):
         done.append((path, result))
         rows.append(as_row(path, result))
         csv = table_csv(recognizer.labels, done) if len(done) == len(taken) else ""

@@ -20,20 +20,26 @@ END_SECONDS = 20  # less than one on such a machine
 
 @dataclass(frozen=True)
 class ServedPage:
-    """Where the page is, and the folder in which its process keeps temporary files."""
+    """Where the page is, the folder in which its process keeps temporary files, and its log."""
 
     url: str
     temporary: Path
     process: subprocess.Popen
+    log: Path
 
 
 @contextlib.contextmanager
 def served_page(
-    folder: Path, model: Path | None = None, *, python: Path | str = sys.executable, project: Path = PROJECT
+    folder: Path,
+    model: Path | None = None,
+    *,
+    python: Path | str = sys.executable,
+    project: Path = PROJECT,
+    **limits: float,
 ) -> Iterator[ServedPage]:
     """`python app.py` with `model` or the shipped one, its temporary files and log in `folder`, for a `with` block.
 
-    `python` and `project` stand for the interpreter and for the folder of app.py.
+    `python` and `project` are the interpreter and the folder of app.py, `limits` those of page/limits.py.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,6 +52,7 @@ def served_page(
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
         "TMPDIR": str(temporary),
+        **{f"SER_{name}": str(value) for name, value in limits.items()},
     }
     log = folder / "page.log"
     with log.open("w") as stream:
@@ -55,7 +62,7 @@ def served_page(
     try:
         url = f"http://127.0.0.1:{port}/"
         wait_until_served(url, process, log)
-        yield ServedPage(url, temporary, process)
+        yield ServedPage(url, temporary, process, log)
     finally:
         process.terminate()
         process.wait(END_SECONDS)

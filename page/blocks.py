@@ -1,0 +1,66 @@
+"""gradio's Blocks, but whoever gives it what it cannot use is told so in a sentence."""
+
+import time
+from typing import Any
+
+import gradio as gr
+from gradio.exceptions import InvalidPathError
+
+from page.journal import Journal
+from page.work import request_id
+
+
+NOT_UPLOADED = (
+    "This file was not uploaded: upload it to /gradio_api/upload and give the path that comes back, or give an "
+    "address that begins with https:// or data:."
+)
+UNUSABLE = (
+    "These arguments cannot be used, or nothing could be fetched from the address in them: /?view=api tells what is "
+    "expected."
+)
+
+
+class UnusableError(gr.Error):
+    """What was sent cannot be used; the log needs no traceback of it."""
+
+    def __init__(self, sentence: str):
+        super().__init__(sentence, print_exception=False)
+
+
+class PoliteBlocks(gr.Blocks):
+    """
+    Blocks that show their callers a sentence instead of an empty error.
+
+    Attributes:
+        journal: in which those are noted.
+    """
+
+    journal: Journal
+
+    async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What a function gives, ready to be sent."""
+        began = time.monotonic()
+        try:
+            return await super().process_api(block_fn, inputs, *args, **kwargs)
+        except UnusableError:
+            request = kwargs.get("request")
+            scope = request.request.scope if isinstance(request, gr.Request) else {}
+            seconds = time.monotonic() - began
+            self.journal.note(request_id(scope), str(block_fn.api_name), "refused", seconds, "arguments")
+            raise
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """
+        The arguments of a function as gradio makes them from what was sent.
+
+        Raises:
+            UnusableError: nothing can be made from it.
+        """
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except gr.Error as error:
+            raise UnusableError(error.message) from error
+        except InvalidPathError as error:
+            raise UnusableError(NOT_UPLOADED) from error
+        except Exception as error:  # whatever gradio's components raise at what they did not expect
+            raise UnusableError(UNUSABLE) from error

@@ -1,0 +1,112 @@
+"""The questions that are being answered: given up when their visitor has left, or when the page ends."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import gradio as gr
+from gradio.queueing import Event
+from starlette.types import Scope
+
+from page.journal import Journal, Outcome
+from page.texts import ENGLISH
+
+
+ID = "ser.id"  # in the scope of a request
+RESTARTING = "The page is being restarted. Please ask again in a minute."
+
+logger = logging.getLogger("ser.app")
+
+
+class GivenUpError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Question:
+    """A question that is being answered.
+
+    Attributes:
+        outcome: what the journal will say if nothing is raised.
+        share: of the answer that is done, from 0 to 1.
+        given_up: whether to stop, because the page ends, or because the question has ended.
+    """
+
+    def __init__(self, request: gr.Request, events: Iterable[Event]):
+        self.id = request_id(request.request.scope)
+        self.outcome: Outcome = "answered"
+        self.share = 0.0
+        self.given_up = False
+        self._event = next((event for event in list(events) if event.request is request.request), None)
+
+    def progress(self, share: float = 0.0) -> None:
+        """
+        What a recogniser calls with the share that is done.
+
+        Raises:
+            GivenUpError: the answer is not wanted any more.
+        """
+        if self.given_up or (self._event is not None and not self._event.alive):
+            raise GivenUpError
+        self.share = share
+
+
+class Work:
+    """
+    All questions that are being answered.
+
+    Args:
+        journal: in which each is noted when it ends.
+        events: what gradio's queue has of them; an event is not `alive` once its visitor has left.
+    """
+
+    def __init__(self, journal: Journal, events: Callable[[], Iterable[Event]]) -> None:
+        self.journal = journal
+        self.events = events
+        self.questions: set[Question] = set()
+        self.lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def question(self, door: str, request: gr.Request) -> Iterator[Question]:
+        """A question for a `with` block, whose end goes into the journal; what fails in it is told in a sentence."""
+        question, began = Question(request, self.events()), time.monotonic()
+        with self.lock:
+            self.questions.add(question)
+        ended: Outcome = "failed"
+        try:
+            yield question
+            ended = question.outcome
+        except GeneratorExit:  # gradio ends a generator whose visitor has left
+            ended = "left"
+            raise
+        except GivenUpError:
+            ended = "stopped" if question.given_up else "left"
+            raise refusal(RESTARTING) from None
+        except gr.Error:
+            ended = "refused"
+            raise
+        except Exception as error:
+            logger.exception("No answer to %s", question.id)
+            raise refusal(ENGLISH["unexpected"]) from error
+        finally:
+            question.given_up = True  # for what a thread may still be busy with
+            with self.lock:
+                self.questions.discard(question)
+            self.journal.note(question.id, door, ended, time.monotonic() - began)
+
+    def give_up(self) -> None:
+        """Let all questions stop as soon as they can."""
+        with self.lock:
+            for question in self.questions:
+                question.given_up = True
+
+
+def refusal(sentence: str) -> gr.Error:
+    """An error for the one who asked, not for the log."""
+    return gr.Error(sentence, print_exception=False)
+
+
+def request_id(scope: Scope) -> str:
+    """The name of a request in the journal; "" for one that came by no door."""
+    return scope.get(ID, "")
