@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -15,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an orderly end, which deletes the folder, until `serve`
 recordings = tempfile.TemporaryDirectory(prefix="ser-")  # of this process alone, and gone with it
 tempfile.tempdir = recordings.name  # whatever is written on the way to an answer goes with them
 os.environ["GRADIO_TEMP_DIR"] = recordings.name

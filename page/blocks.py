@@ -5,19 +5,19 @@ from typing import Any
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
+from gradio_client.utils import async_traverse, is_file_obj
 
+from page.fetching import WEB, fetch_web
 from page.journal import Journal
 from page.work import request_id
+from ser_model.audio_io import AudioError
 
 
 NOT_UPLOADED = (
     "This file was not uploaded: upload it to /gradio_api/upload and give the path that comes back, or give an "
     "address that begins with https:// or data:."
 )
-UNUSABLE = (
-    "These arguments cannot be used, or nothing could be fetched from the address in them: /?view=api tells what is "
-    "expected."
-)
+UNUSABLE = "These arguments cannot be used: /?view=api tells what is expected."
 
 
 class UnusableError(gr.Error):
@@ -57,10 +57,20 @@ class PoliteBlocks(gr.Blocks):
             UnusableError: nothing can be made from it.
         """
         try:
-            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+            local = await async_traverse(inputs, self.as_local, is_file_obj)
+            return await super().preprocess_data(block_fn, local, *args, **kwargs)
+        except AudioError as error:
+            raise UnusableError(str(error)) from error
         except gr.Error as error:
             raise UnusableError(error.message) from error
         except InvalidPathError as error:
             raise UnusableError(NOT_UPLOADED) from error
         except Exception as error:  # whatever gradio's components raise at what they did not expect
             raise UnusableError(UNUSABLE) from error
+
+    async def as_local(self, file: dict[str, Any]) -> dict[str, Any]:
+        """A file of the arguments, fetched if it is at an address: gradio has no limits for that."""
+        if not file["path"].startswith(WEB):
+            return file
+        path = await fetch_web(file["path"], self.GRADIO_CACHE)
+        return {**file, "path": path, "url": None}

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from page import limits
 from page.journal import CONTENT_TYPE, Journal
-from page.refused import Refused
+from page.refused import RefusedError
 from page.uploads import Uploads
 from page.work import ID, RESTARTING
 
@@ -118,9 +118,9 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator[None]:
-        """The turn of a request, for a `with` block; `Refused` if too many of its address wait."""
+        """The turn of a request, for a `with` block; `RefusedError` if too many of its address wait."""
         if self.present[address] >= limits.RUNS_OF_ADDRESS + limits.RUNS_WAITING_OF_ADDRESS:
-            raise Refused(429, TOO_MANY, "rate")
+            raise RefusedError(429, TOO_MANY, "rate")
         semaphore = self.semaphores.setdefault(address, asyncio.Semaphore(limits.RUNS_OF_ADDRESS))
         self.present[address] += 1
         try:
@@ -168,22 +168,22 @@ class Doorkeeper:
         Look at a request before it comes in.
 
         Raises:
-            Refused: it may not.
+            RefusedError: it may not.
         """
         path = scope["path"]
         if path.lower().startswith(CLOSED):
-            raise Refused(404, NO_DOOR, "closed")
+            raise RefusedError(404, NO_DOOR, "closed")
         if self.open[address] >= limits.REQUESTS_OPEN:
-            raise Refused(429, TOO_MANY, "open")
+            raise RefusedError(429, TOO_MANY, "open")
         if scope["method"] != "POST":
             return
         if not on_behalf_of(scope):  # else it has come in already
             if self.stopping:
-                raise Refused(503, RESTARTING, "stopping")
+                raise RefusedError(503, RESTARTING, "stopping")
             if not self.allowance.take(address):
-                raise Refused(429, TOO_MANY, "rate")
+                raise RefusedError(429, TOO_MANY, "rate")
         if path.startswith(QUEUED) and self.in_queue(address) >= limits.WAITING_OF_ADDRESS:
-            raise Refused(429, IN_LINE.format(limits.WAITING_OF_ADDRESS), "queue")
+            raise RefusedError(429, IN_LINE.format(limits.WAITING_OF_ADDRESS), "queue")
 
 
 class Doors:
@@ -281,9 +281,9 @@ def content_length(scope: Scope) -> int | None:
 
 
 def limited(scope: Scope, receive: Receive) -> Receive:
-    """`receive` for a body of at most `BODY_MEGABYTES`; `Refused` beyond."""
+    """`receive` for a body of at most `BODY_MEGABYTES`; `RefusedError` beyond."""
     most = limits.BODY_MEGABYTES << 20
-    refused = Refused(413, TOO_BIG.format(limits.BODY_MEGABYTES), "size")
+    refused = RefusedError(413, TOO_BIG.format(limits.BODY_MEGABYTES), "size")
     if (content_length(scope) or 0) > most:
         raise refused
     taken = 0
@@ -299,20 +299,20 @@ def limited(scope: Scope, receive: Receive) -> Receive:
     return receive_so_much
 
 
-def as_refused(error: Exception, path: str) -> Refused | None:
+def as_refused(error: Exception, path: str) -> RefusedError | None:
     """What a stranger is told of an error that is the stranger's own; None for one of the server."""
-    if isinstance(error, Refused):
+    if isinstance(error, RefusedError):
         return error
     # Of these routes gradio raises what it finds wrong with a request, all else is an answer of theirs.
     if path.startswith((*RUN, *QUEUED)) and isinstance(
         error, FnIndexInferError | LookupError | TypeError | ValueError
     ):
-        logger.info("Refused at %s: %r", path, error)
-        return Refused(404, NO_DOOR, "arguments")
+        logger.info("RefusedError at %s: %r", path, error)
+        return RefusedError(404, NO_DOOR, "arguments")
     return None
 
 
-def sentence_response(refused: Refused) -> JSONResponse:
+def sentence_response(refused: RefusedError) -> JSONResponse:
     """The sentence under both names by which gradio's clients look for it."""
     content: dict[str, Any] = {"error": str(refused), "detail": str(refused)}
     headers = {"retry-after": "5"} if refused.status in (429, 503) else None

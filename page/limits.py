@@ -34,6 +34,7 @@ RECORDING_MEGABYTES = limit("RECORDING_MEGABYTES", 200)
 RECORDING_SECONDS = min(limit("RECORDING_SECONDS", MAX_DURATION), MAX_DURATION)
 REQUEST_FILES = limit("REQUEST_FILES", 20)
 REQUEST_SECONDS = limit("REQUEST_SECONDS", 7200.0)
+FETCH_SECONDS = limit("FETCH_SECONDS", 30.0)  # that a recording at an address may take to come
 MICROPHONE_SECONDS = limit("MICROPHONE_SECONDS", 60)
 
 # Of the queue: whoever comes when it is full is told that the page is busy

@@ -9,7 +9,8 @@ import numpy as np
 
 from page import limits
 from page.answer import PredictionDict
-from page.recordings import SHOWN, FilesOrAddresses, fetch, load
+from page.fetching import SHOWN
+from page.recordings import FilesOrAddresses, fetch, load
 from ser_model.audio_io import SAMPLING_RATE, AudioError, spoken_duration
 from ser_model.prediction import Prediction
 from ser_model.recognizer import EmotionRecognizer, Progress, ignore_progress

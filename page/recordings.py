@@ -1,16 +1,18 @@
 """Several recordings from a program: files that it uploaded, or addresses, because an MCP client cannot upload."""
 
+import asyncio
+
 import numpy as np
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData, GradioRootModel
-from gradio.processing_utils import save_base64_to_cache, ssrf_protected_download
+from gradio.processing_utils import save_base64_to_cache
 
 from page import limits
+from page.fetching import SHOWN, WEB, fetch_web, unfetched
 from ser_model.audio_io import AudioError, load_audio
 
 
-DATA, WEB = "data:", ("https://", "http://")
-SHOWN = 80  # letters of an address in a message
+DATA = "data:"
 FILE_SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}, "meta": {"type": "object"}}}
 ADDRESS_SCHEMA = {"type": "string", "format": "uri"}
 
@@ -50,11 +52,11 @@ def fetch(recording: FileData | str, folder: str) -> str:
     """
     if isinstance(recording, FileData):
         return recording.path
-    try:
-        if recording.startswith(DATA):
+    if recording.startswith(WEB):
+        return asyncio.run(fetch_web(recording, folder))
+    if recording.startswith(DATA):
+        try:
             return save_base64_to_cache(recording, folder)
-        if recording.startswith(WEB):
-            return ssrf_protected_download(recording, folder)
-    except Exception as error:  # whatever the network and its libraries raise
-        raise AudioError(f"'{recording[:SHOWN]}' could not be fetched: {error}") from error
+        except Exception as error:  # whatever gradio raises at what is no base64
+            raise unfetched(recording, str(error)) from error
     raise AudioError(f"'{recording[:SHOWN]}' is no address: it begins with https://, http:// or data:.")

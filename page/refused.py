@@ -1,7 +1,7 @@
 """What a request is told that may not come in."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that stays outside, with a sentence for whoever asks.
 
     Attributes:

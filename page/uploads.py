@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from page import limits
-from page.refused import Refused
+from page.refused import RefusedError
 
 
 MEGABYTE = 1 << 20
@@ -40,12 +40,12 @@ class Uploads:
         Make room for an upload of so many bytes, until `release`.
 
         Raises:
-            Refused: there is none.
+            RefusedError: there is none.
         """
         if size is None:
-            raise Refused(411, NO_LENGTH, "size")
+            raise RefusedError(411, NO_LENGTH, "size")
         if size > limits.UPLOADS_OF_ADDRESS_MEGABYTES * MEGABYTE:
-            raise Refused(413, TOO_MUCH.format(limits.UPLOADS_OF_ADDRESS_MEGABYTES), "size")
+            raise RefusedError(413, TOO_MUCH.format(limits.UPLOADS_OF_ADDRESS_MEGABYTES), "size")
         with self.looking:
             self._make_room(size, address)
             with self.lock:
@@ -82,10 +82,10 @@ class Uploads:
         while held.total() + size > limits.UPLOADS_MEGABYTES * MEGABYTE:
             old = [file for file in files if file[0] < latest]
             if not old:
-                raise Refused(507, FULL, "full")
+                raise RefusedError(507, FULL, "full")
             self._delete(max(old, key=lambda file: (held[self.holders.get(file[1], "")], -file[0])), files, held)
         if held[address] + size > limits.UPLOADS_OF_ADDRESS_MEGABYTES * MEGABYTE:  # by what is on its way
-            raise Refused(507, FULL, "full")
+            raise RefusedError(507, FULL, "full")
 
     def _forget(self, gone: set[Path]) -> None:
         """Remember no more whose these files were."""

@@ -14,7 +14,7 @@ import soundfile
 
 from page import limits
 from page.doors import CLOSED, ON_BEHALF, PROOF, Allowance, Turns, address_of
-from page.refused import Refused
+from page.refused import RefusedError
 from page.texts import ENGLISH
 from scripts.page_client import PageClient, as_file, encoded
 from scripts.served_page import ServedPage, served_page
@@ -119,7 +119,7 @@ def test_turns_of_an_address_do_not_make_others_wait(monkeypatch):
         tasks = [asyncio.create_task(visit(turns, address, end)) for address in ("a", "a", "b")]
         await asyncio.sleep(0.01)
         assert seen == ["a", "b"]
-        with pytest.raises(Refused, match="Too many requests"):
+        with pytest.raises(RefusedError, match="Too many requests"):
             await visit(turns, "a", end)
         end.set()
         await asyncio.gather(*tasks)
@@ -178,6 +178,12 @@ def test_wrong_arguments_get_a_sentence(client, endpoint, data):
 def test_path_that_was_not_uploaded_gets_a_sentence(client):
     assert ask(client, "predict", [as_file("/etc/hostname")]).startswith("This file was not uploaded")
     assert ask(client, "batch", [[as_file("/etc/hostname")]]).startswith("This file was not uploaded")
+
+
+def test_address_that_is_not_public_gets_a_sentence(page, client):
+    file = as_file(f"{page.url}voice.wav")
+    for endpoint, argument in (("predict", file), ("timeline", file), ("batch", [file])):
+        assert "could not be fetched" in ask(client, endpoint, [argument])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from page import limits
-from page.refused import Refused
+from page.refused import RefusedError
 from page.uploads import MEGABYTE, Uploads
 
 
@@ -51,7 +51,7 @@ def test_address_over_its_share_deletes_its_own(uploads):
 
 def test_what_has_just_come_is_not_deleted_for_another(uploads):
     recent = [put(uploads, name, name, 5, 999.0) for name in "ab"]
-    with pytest.raises(Refused, match="as many recordings as it can") as caught:
+    with pytest.raises(RefusedError, match="as many recordings as it can") as caught:
         uploads.reserve(MEGABYTE, "c")
     assert caught.value.status == 507
     assert all(path.exists() for path in recent)
@@ -60,9 +60,9 @@ def test_what_has_just_come_is_not_deleted_for_another(uploads):
 def test_uploads_on_their_way_count(uploads):
     for address in "ab":
         uploads.reserve(5 * MEGABYTE, address)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         uploads.reserve(MEGABYTE, "c")
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         uploads.reserve(2 * MEGABYTE, "a")
     uploads.release(5 * MEGABYTE, "a")
     uploads.reserve(MEGABYTE, "c")
@@ -70,7 +70,7 @@ def test_uploads_on_their_way_count(uploads):
 
 
 def test_more_than_an_address_may_hold_is_refused(uploads):
-    with pytest.raises(Refused, match="larger than 6 MB"):
+    with pytest.raises(RefusedError, match="larger than 6 MB"):
         uploads.reserve(7 * MEGABYTE, "a")
 
 
