@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   python -m train explore ravdess CLIP --output runs/pictures
   python -m train evaluate ser_model/pretrained --corpora ravdess tess --output runs/evaluation
   python -m train publish ser_model/pretrained --repo-id OWNER/NAME --revision v1.0 --dry-run
+  python -m train calibrate runs/ser_lstm --corpora nemo emospeechcmd --test savee
   python -m train robustness ser_model/pretrained --corpora ravdess emodb --output runs/robustness
   python -m train adaptation ser_model/pretrained --corpora ravdess --output runs/adaptation
 """
@@ -88,6 +89,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         add_fit,
         add_crossvalidate,
         add_evaluate,
+        add_calibrate,
         add_robustness,
         add_adaptation,
         add_compare,
@@ -180,6 +182,30 @@ def add_evaluate(commands: argparse._SubParsersAction) -> argparse.ArgumentParse
     add_tested(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     return evaluate
+
+
+def add_calibrate(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """`calibrate` and its arguments."""
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="fit a checkpoint's confidence to corpora that it never heard",
+        description="Fit the temperature and the thresholds of a checkpoint to corpora that it never heard, each "
+        "counting the same, and write them to its config.json. Every corpus is tested by what was fitted without it; "
+        "never_heard.json beside the weights has the figures.",
+    )
+    calibrate.add_argument("model", metavar="MODEL", help="folder of a checkpoint")
+    calibrate.add_argument("--corpora", nargs="+", required=True, metavar="NAME", help="two or more, to fit on")
+    calibrate.add_argument("--test", nargs="+", default=[], metavar="NAME", help="others, to test on only")
+    calibrate.add_argument(
+        "--picture",
+        type=Path,
+        default=Path("runs/risk_coverage.png"),
+        metavar="PNG",
+        help="where risk against coverage is drawn (default: runs/risk_coverage.png)",
+    )
+    add_corpora_root(calibrate)
+    calibrate.set_defaults(run=run_calibrate)
+    return calibrate
 
 
 def add_robustness(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -466,6 +492,27 @@ def run_evaluate(options: argparse.Namespace) -> int:
     checkpoint, dataset = load_tested(options)
     root = corpora_root(options, options.corpora)
     report(checkpoint, split_of(dataset, options, checkpoint), options.output, split=options.split, corpora_root=root)
+    return 0
+
+
+def run_calibrate(options: argparse.Namespace) -> int:
+    """Fit temperature and thresholds, test them, and save the configuration."""
+    from train.data import load_corpora
+    from train.evaluation.never_heard import calibrate, describe, save_calibration
+    from train.fit.checkpoint import load_checkpoint
+
+    folder, root = Path(options.model), corpora_root(options, [*options.corpora, *options.test])
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: give the folder of a checkpoint, its config.json is written anew.")
+    checkpoint = load_checkpoint(options.model)
+    recipe = checkpoint.recipe
+    fitted, tested = (
+        load_corpora(names, root, labels=recipe.labels, label_map=recipe.label_map) if names else None
+        for names in (options.corpora, options.test)
+    )
+    result = calibrate(checkpoint, fitted, tested, options.picture)
+    save_calibration(checkpoint, result, folder)
+    print(describe(result))
     return 0
 
 

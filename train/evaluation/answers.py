@@ -124,8 +124,13 @@ def fit_rule(predictions: pd.DataFrame, labels: Sequence[str]) -> AnswerRule:
         lowest mass whose candidates hold the right emotion in `COVERAGE` of the recordings.
     """
     scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
-    weights = 1 / predictions["corpus"].map(predictions["corpus"].value_counts()).to_numpy()
+    weights = corpus_weights(predictions)
     return AnswerRule(fit_threshold(scores, targets, weights), fit_mass(scores, targets, weights))
+
+
+def corpus_weights(predictions: pd.DataFrame) -> np.ndarray:
+    """Weights of the rows, (clips,), by which every corpus counts the same."""
+    return 1 / predictions["corpus"].map(predictions["corpus"].value_counts()).to_numpy()
 
 
 def fit_threshold(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:

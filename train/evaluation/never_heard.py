@@ -1,0 +1,185 @@
+"""A checkpoint on corpora that it never heard: temperature and thresholds are fitted on some, tested on others."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import Dataset
+from scipy.special import softmax
+from sklearn.metrics import accuracy_score
+
+from ser_model.answer_rule import ANSWER_THRESHOLD, AnswerRule
+from train.data import CorpusError
+from train.evaluation.answers import (
+    RIGHT,
+    answer_figures,
+    corpus_weights,
+    fit_rule,
+    known_figures,
+    risk_by_coverage,
+)
+from train.evaluation.reporting import provenance
+from train.evaluation.scoring import predict, score_matrix, target_indices
+from train.fit.calibration import fit_temperature
+from train.fit.checkpoint import Checkpoint
+from train.plots.figures import save_risk_coverage
+
+
+NEVER_HEARD_FILE = "never_heard.json"
+FEWEST_CORPORA = 2  # what is fitted on one is tested on the others
+SMALLEST = np.finfo(np.float32).tiny
+
+
+def calibrate(checkpoint: Checkpoint, fitted: Dataset, tested: Dataset | None, picture: Path) -> dict[str, Any]:
+    """
+    Fit the temperature and the answer rule of a checkpoint to corpora that it never heard, and test both.
+
+    The figures of a corpus are by a temperature and a rule that were fitted without it. The checkpoint's configuration
+    has the new ones then; [`save_calibration`] writes it.
+
+    Args:
+        checkpoint: its configuration is changed.
+        fitted: utterances of at least two corpora, with the model's labels.
+        tested: utterances of further corpora, on which nothing is fitted.
+        picture: where risk against coverage is drawn.
+
+    Returns:
+        The content of never_heard.json: `temperature` (of the logits as the network gives them), `rule`, the figures
+        of each corpus in `corpora`, their `mean`, and how they came about.
+
+    Raises:
+        CorpusError: one of the corpora was heard in training, or there are too few.
+    """
+    check_never_heard(checkpoint, [part for part in (fitted, tested) if part is not None])
+    labels, config = checkpoint.recipe.labels, checkpoint.model.config
+    before = config.temperature
+    # Raw logits, up to a constant for each clip, are logarithms of the scores at a temperature of 1.
+    checkpoint.model.classifier.temperature = 1.0
+    by_fitting = with_logits(checkpoint, fitted)
+    corpora, pictures = {}, {}
+    for name, rows in by_fitting.groupby("corpus"):
+        others = by_fitting[by_fitting["corpus"] != name]
+        corpora[name], pictures[name] = tested_corpus(rows, others, labels, before)
+    if tested is not None:
+        for name, rows in with_logits(checkpoint, tested).groupby("corpus"):
+            corpora[name], pictures[name] = tested_corpus(rows, by_fitting, labels, before)
+    temperature, rule = fit_answers(by_fitting, labels)
+    config.temperature = checkpoint.model.classifier.temperature = temperature
+    config.answer_threshold, config.candidate_mass = rule.answer_threshold, rule.candidate_mass
+    result = {
+        "temperature": temperature,
+        "temperature_before": before,
+        "rule": vars(rule),
+        "fitted_on": sorted(by_fitting["corpus"].unique()),
+        "corpora": corpora,
+        "mean": pd.DataFrame(corpora.values()).astype(float).mean().to_dict(),
+    } | provenance(checkpoint.recipe.to_dict())
+    del result["recipe"]  # the checkpoint has it
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    save_risk_coverage(pictures, picture, "Corpora that were never heard")
+    return result
+
+
+def save_calibration(checkpoint: Checkpoint, result: dict[str, Any], folder: Path) -> None:
+    """Write a checkpoint's configuration and what [`calibrate`] returned, never_heard.json, to its folder."""
+    checkpoint.model.config.save_pretrained(folder)
+    (folder / NEVER_HEARD_FILE).write_text(json.dumps(result, indent=2) + "\n")
+
+
+def check_never_heard(checkpoint: Checkpoint, parts: Sequence[Dataset]) -> None:
+    """Raise CorpusError unless all corpora are new to a checkpoint and enough of them can be fitted on."""
+    for part in parts:
+        heard = checkpoint.speakers & set(part["speaker"][:])
+        known = set(checkpoint.recipe.corpora) & set(part["corpus"][:])
+        if heard or known:
+            raise CorpusError(f"heard in this model's training: {', '.join(sorted(heard | known))}.")
+    count = len(set(parts[0]["corpus"][:]))
+    if count < FEWEST_CORPORA:
+        raise CorpusError(f"what is fitted on one corpus is tested on another; give at least two, not {count}.")
+    if len(parts) > 1 and (both := set(parts[0]["corpus"][:]) & set(parts[1]["corpus"][:])):
+        raise CorpusError(f"either fitted on or tested, not both: {', '.join(sorted(both))}.")
+
+
+def with_logits(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
+    """Predictions of every utterance, as `scoring.predict` gives them."""
+    return predict(checkpoint.model, checkpoint.extractor, dataset)
+
+
+def at_temperature(predictions: pd.DataFrame, labels: Sequence[str], temperature: float) -> pd.DataFrame:
+    """Predictions whose logits are divided by a further temperature."""
+    scores = softmax(log_scores(predictions, labels) / temperature, axis=1)
+    return predictions.assign(**{f"score_{label}": scores[:, index] for index, label in enumerate(labels)})
+
+
+def log_scores(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
+    """Logits (clips, labels) up to a constant for each clip."""
+    return np.log(score_matrix(predictions, labels).astype(np.float64).clip(min=SMALLEST))
+
+
+def fit_answers(predictions: pd.DataFrame, labels: Sequence[str]) -> tuple[float, AnswerRule]:
+    """
+    Temperature and answer rule of predictions at a temperature of 1; every corpus counts the same.
+
+    Where no threshold makes enough of the sure answers right, it stays at its default.
+    """
+    arrays = log_scores(predictions, labels), target_indices(predictions, labels), corpus_weights(predictions)
+    temperature = fit_temperature(*map(torch.tensor, arrays))
+    rule = fit_rule(at_temperature(predictions, labels, temperature), labels)
+    return temperature, rule if rule.answer_threshold < 1 else replace(rule, answer_threshold=ANSWER_THRESHOLD)
+
+
+def tested_corpus(
+    rows: pd.DataFrame, others: pd.DataFrame, labels: Sequence[str], before: float
+) -> tuple[dict[str, Any], np.ndarray]:
+    """
+    Figures of a corpus by what was fitted on others, and its risk against coverage.
+
+    Args:
+        rows: predictions at a temperature of 1.
+        others: those of the corpora that are fitted on.
+        labels: the model's.
+        before: temperature that was fitted on known corpora, for comparison.
+    """
+    temperature, rule = fit_answers(others, labels)
+    answers = at_temperature(rows, labels, temperature)
+    as_before = at_temperature(rows, labels, before)
+    scores = score_matrix(answers, labels)
+    figures = {
+        "clips": len(rows),
+        "speakers": rows["speaker"].nunique(),
+        "labels": rows["label"].nunique(),
+        "temperature": temperature,
+        **vars(rule),
+        "accuracy": accuracy_score(rows["label"], rows["prediction"]),
+        "confidence": float(scores.max(1).mean()),
+        **known_figures(answers, labels),
+        **answer_figures(answers, labels, rule),
+        "calibration_error_before": known_figures(as_before, labels)["calibration_error"],
+        "confidence_before": float(score_matrix(as_before, labels).max(1).mean()),
+    }
+    return figures, risk_by_coverage(scores, target_indices(answers, labels))
+
+
+def describe(result: dict[str, Any]) -> str:
+    """The figures as lines for the screen."""
+    lines = ["corpus            UAR %  right %   says %  (before)  calibration error %  (before)  temperature"]
+    for name, one in (result["corpora"] | {"mean": result["mean"]}).items():
+        lines.append(
+            f"{name:15} {100 * one['uar_among_own_labels']:7.1f} {100 * one['accuracy']:8.1f}"
+            f" {100 * one['confidence']:8.1f} {100 * one['confidence_before']:9.1f}"
+            f" {100 * one['calibration_error']:20.1f} {100 * one['calibration_error_before']:9.1f}"
+            f" {one['temperature']:12.2f}"
+        )
+    threshold = result["rule"]["answer_threshold"]
+    lines.append(
+        f"temperature {result['temperature_before']:.3f} -> {result['temperature']:.3f}; an answer is sure from "
+        f"{100 * threshold:.0f} %, candidates hold {100 * result['rule']['candidate_mass']:.0f} % of the probability"
+    )
+    if threshold == ANSWER_THRESHOLD:
+        lines.append(f"No threshold makes {100 * RIGHT:.0f} % of the sure answers right: it stays at its default.")
+    return "\n".join(lines)
