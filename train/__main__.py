@@ -496,23 +496,20 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 
 def run_calibrate(options: argparse.Namespace) -> int:
-    """Fit temperature and thresholds, test them, and save the configuration."""
+    """Fit temperature and thresholds, and print what they are worth."""
     from train.data import load_corpora
-    from train.evaluation.never_heard import calibrate, describe, save_calibration
+    from train.evaluation.never_heard import calibrate, describe
     from train.fit.checkpoint import load_checkpoint
 
     folder, root = Path(options.model), corpora_root(options, [*options.corpora, *options.test])
     if not folder.is_dir():
         raise ValueError(f"{folder}: give the folder of a checkpoint, its config.json is written anew.")
-    checkpoint = load_checkpoint(options.model)
-    recipe = checkpoint.recipe
+    recipe = load_checkpoint(options.model).recipe
     fitted, tested = (
         load_corpora(names, root, labels=recipe.labels, label_map=recipe.label_map) if names else None
         for names in (options.corpora, options.test)
     )
-    result = calibrate(checkpoint, fitted, tested, options.picture)
-    save_calibration(checkpoint, result, folder)
-    print(describe(result))
+    print(describe(calibrate(folder, fitted, tested, options.picture)))
     return 0
 
 

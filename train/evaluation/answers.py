@@ -64,8 +64,7 @@ def answer_figures(predictions: pd.DataFrame, labels: Sequence[str], rule: Answe
 
 def known_figures(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, float]:
     """UAR among all labels and among those that occur, calibration error and Brier score of a corpus."""
-    own = np.isin(labels, predictions["label"].unique())
-    among_own = among_labels_of_corpora(predictions, np.tile(own, (len(predictions), 1)), labels)
+    among_own = among_own_labels(predictions, labels)
     scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
     return {
         "uar": unweighted_average_recall(targets, scores.argmax(1)),
@@ -73,6 +72,12 @@ def known_figures(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str,
         "calibration_error": expected_calibration_error(scores, targets),
         "brier_score": brier_score(scores, targets),
     }
+
+
+def among_own_labels(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Predictions of a corpus among the labels that occur in it."""
+    own = np.isin(labels, predictions["label"].unique())
+    return among_labels_of_corpora(predictions, np.tile(own, (len(predictions), 1)), labels)
 
 
 def risk_by_coverage(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:

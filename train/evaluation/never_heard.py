@@ -1,7 +1,7 @@
 """A checkpoint on corpora that it never heard: temperature and thresholds are fitted on some, tested on others."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score
 
 from ser_model.answer_rule import ANSWER_THRESHOLD, AnswerRule
+from ser_model.configuration_ser import SERConfig
 from train.data import CorpusError
 from train.evaluation.answers import (
     RIGHT,
+    among_own_labels,
     answer_figures,
     corpus_weights,
     fit_rule,
@@ -24,9 +26,9 @@ from train.evaluation.answers import (
     risk_by_coverage,
 )
 from train.evaluation.reporting import provenance
-from train.evaluation.scoring import predict, score_matrix, target_indices
+from train.evaluation.scoring import bootstrap_interval, predict, score_matrix, target_indices
 from train.fit.calibration import fit_temperature
-from train.fit.checkpoint import Checkpoint
+from train.fit.checkpoint import Checkpoint, load_checkpoint
 from train.plots.figures import save_risk_coverage
 
 
@@ -35,15 +37,15 @@ FEWEST_CORPORA = 2  # what is fitted on one is tested on the others
 SMALLEST = np.finfo(np.float32).tiny
 
 
-def calibrate(checkpoint: Checkpoint, fitted: Dataset, tested: Dataset | None, picture: Path) -> dict[str, Any]:
+def calibrate(folder: Path, fitted: Dataset, tested: Dataset | None, picture: Path) -> dict[str, Any]:
     """
     Fit the temperature and the answer rule of a checkpoint to corpora that it never heard, and test both.
 
-    The figures of a corpus are by a temperature and a rule that were fitted without it. The checkpoint's configuration
-    has the new ones then; [`save_calibration`] writes it.
+    The figures of a corpus are by a temperature and a rule that were fitted without it. Writes config.json and
+    never_heard.json.
 
     Args:
-        checkpoint: its configuration is changed.
+        folder: of the checkpoint.
         fitted: utterances of at least two corpora, with the model's labels.
         tested: utterances of further corpora, on which nothing is fitted.
         picture: where risk against coverage is drawn.
@@ -55,18 +57,20 @@ def calibrate(checkpoint: Checkpoint, fitted: Dataset, tested: Dataset | None, p
     Raises:
         CorpusError: one of the corpora was heard in training, or there are too few.
     """
+    checkpoint = load_checkpoint(str(folder))
     check_never_heard(checkpoint, [part for part in (fitted, tested) if part is not None])
     labels, config = checkpoint.recipe.labels, checkpoint.model.config
-    before = config.temperature
+    before = temperature_of_speakers(folder, config)
     # Raw logits, up to a constant for each clip, are logarithms of the scores at a temperature of 1.
     checkpoint.model.classifier.temperature = 1.0
-    by_fitting = with_logits(checkpoint, fitted)
+    by_fitting = predict(checkpoint.model, checkpoint.extractor, fitted)
     corpora, pictures = {}, {}
     for name, rows in by_fitting.groupby("corpus"):
         others = by_fitting[by_fitting["corpus"] != name]
         corpora[name], pictures[name] = tested_corpus(rows, others, labels, before)
     if tested is not None:
-        for name, rows in with_logits(checkpoint, tested).groupby("corpus"):
+        others = predict(checkpoint.model, checkpoint.extractor, tested)
+        for name, rows in others.groupby("corpus"):
             corpora[name], pictures[name] = tested_corpus(rows, by_fitting, labels, before)
     temperature, rule = fit_answers(by_fitting, labels)
     config.temperature = checkpoint.model.classifier.temperature = temperature
@@ -77,18 +81,20 @@ def calibrate(checkpoint: Checkpoint, fitted: Dataset, tested: Dataset | None, p
         "rule": vars(rule),
         "fitted_on": sorted(by_fitting["corpus"].unique()),
         "corpora": corpora,
-        "mean": pd.DataFrame(corpora.values()).astype(float).mean().to_dict(),
+        "mean": mean_figures(corpora.values()),
     } | provenance(checkpoint.recipe.to_dict())
     del result["recipe"]  # the checkpoint has it
+    config.save_pretrained(folder)
+    (folder / NEVER_HEARD_FILE).write_text(json.dumps(result, indent=2) + "\n")
     picture.parent.mkdir(parents=True, exist_ok=True)
     save_risk_coverage(pictures, picture, "Corpora that were never heard")
     return result
 
 
-def save_calibration(checkpoint: Checkpoint, result: dict[str, Any], folder: Path) -> None:
-    """Write a checkpoint's configuration and what [`calibrate`] returned, never_heard.json, to its folder."""
-    checkpoint.model.config.save_pretrained(folder)
-    (folder / NEVER_HEARD_FILE).write_text(json.dumps(result, indent=2) + "\n")
+def temperature_of_speakers(folder: Path, config: SERConfig) -> float:
+    """The temperature that `fit` found on validation speakers, also where one of corpora has taken its place."""
+    earlier = folder / NEVER_HEARD_FILE
+    return json.loads(earlier.read_text())["temperature_before"] if earlier.is_file() else config.temperature
 
 
 def check_never_heard(checkpoint: Checkpoint, parts: Sequence[Dataset]) -> None:
@@ -103,11 +109,6 @@ def check_never_heard(checkpoint: Checkpoint, parts: Sequence[Dataset]) -> None:
         raise CorpusError(f"what is fitted on one corpus is tested on another; give at least two, not {count}.")
     if len(parts) > 1 and (both := set(parts[0]["corpus"][:]) & set(parts[1]["corpus"][:])):
         raise CorpusError(f"either fitted on or tested, not both: {', '.join(sorted(both))}.")
-
-
-def with_logits(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
-    """Predictions of every utterance, as `scoring.predict` gives them."""
-    return predict(checkpoint.model, checkpoint.extractor, dataset)
 
 
 def at_temperature(predictions: pd.DataFrame, labels: Sequence[str], temperature: float) -> pd.DataFrame:
@@ -131,6 +132,11 @@ def fit_answers(predictions: pd.DataFrame, labels: Sequence[str]) -> tuple[float
     temperature = fit_temperature(*map(torch.tensor, arrays))
     rule = fit_rule(at_temperature(predictions, labels, temperature), labels)
     return temperature, rule if rule.answer_threshold < 1 else replace(rule, answer_threshold=ANSWER_THRESHOLD)
+
+
+def mean_figures(corpora: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Mean over corpora of the figures that are numbers."""
+    return pd.DataFrame(corpora).drop(columns="uar_interval").astype(float).mean().to_dict()
 
 
 def tested_corpus(
@@ -158,6 +164,7 @@ def tested_corpus(
         "accuracy": accuracy_score(rows["label"], rows["prediction"]),
         "confidence": float(scores.max(1).mean()),
         **known_figures(answers, labels),
+        "uar_interval": bootstrap_interval(among_own_labels(answers, labels)),
         **answer_figures(answers, labels, rule),
         "calibration_error_before": known_figures(as_before, labels)["calibration_error"],
         "confidence_before": float(score_matrix(as_before, labels).max(1).mean()),

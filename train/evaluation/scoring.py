@@ -172,6 +172,7 @@ def figures_of(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, An
         "uar": unweighted_average_recall(truth, predicted),
         "uar_interval": bootstrap_interval(predictions),
         "accuracy": float((truth == predicted).mean()),
+        "confidence": float(scores.max(1).mean()),
         "macro_f1": macro_f1(truth, predicted),
         "recall": {label: recalls[label] for label in labels if label in recalls},
         "confusion_matrix": confusion_matrix(truth, predicted, labels=list(labels)).tolist(),

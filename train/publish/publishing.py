@@ -17,6 +17,7 @@ from ser_model.onnx_backend import MODEL_FILE
 from ser_model.onnx_export import export_onnx, not_exported, quantise_weights
 from ser_model.torch_backend import CONFIG_FILE, EXTRACTOR_FILE, FILES
 from train.evaluation.adaptation import ADAPTATION_FILE
+from train.evaluation.never_heard import NEVER_HEARD_FILE
 from train.evaluation.reporting import METRICS_FILE, draw_confusions
 from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE
@@ -40,7 +41,7 @@ SPACE_FILES = ("app.py", "requirements.txt", "packages.txt", LICENCE_FILE)
 SPACE_PATTERNS = (
     "page/**/[!.]*.*",
     "ser_model/*.py",
-    *(f"{SHIPPED}/{name}" for name in (*FILES, METRICS_FILE, RECIPE_FILE)),  # the page tells of both
+    *(f"{SHIPPED}/{name}" for name in (*FILES, METRICS_FILE, NEVER_HEARD_FILE, RECIPE_FILE)),  # the page tells of them
 )
 SPACE_OWNED = ("*.py", "page/*", "ser_model/*")
 STATIC_OWNED = ("*.js", "*.mjs", "*.wasm", "*.onnx")
@@ -89,7 +90,7 @@ def model_files(checkpoint: Path, repo_id: str) -> dict[str, bytes]:
         exports=list(exports),
         cross_validation=cross_validation_table(checkpoint),
     )
-    measured = [name for name in (ROBUSTNESS_FILE, ADAPTATION_FILE) if (checkpoint / name).is_file()]
+    measured = [name for name in (NEVER_HEARD_FILE, ROBUSTNESS_FILE, ADAPTATION_FILE) if (checkpoint / name).is_file()]
     return {
         **{name: (checkpoint / name).read_bytes() for name in (*copied, *measured)},
         **code,

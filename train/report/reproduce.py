@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ser_model.recognizer import PRETRAINED
 from train.evaluation.adaptation import ADAPTATION_FILE
+from train.evaluation.never_heard import NEVER_HEARD_FILE
 from train.evaluation.reporting import METRICS_FILE
 from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE
@@ -57,7 +58,7 @@ def shipped_steps(checkpoint: Path) -> Iterator[Step]:
     recipe = json.loads((checkpoint / RECIPE_FILE).read_text())
     fit = f"python -m train fit {recipe['name']} --seed {recipe['seed']} --resume --output runs/{recipe['name']}"
     yield Step("shipped", words_of(fit))
-    for file in (METRICS_FILE, ROBUSTNESS_FILE, ADAPTATION_FILE):
+    for file in (NEVER_HEARD_FILE, METRICS_FILE, ROBUSTNESS_FILE, ADAPTATION_FILE):
         if (checkpoint / file).is_file():
             name = f"shipped/{Path(file).stem}"
             command = words_of(json.loads((checkpoint / file).read_text())["command"])
@@ -95,9 +96,10 @@ def words_of(command: str) -> tuple[str, ...]:
 
 
 def with_output(command: Sequence[str], folder: str) -> tuple[str, ...]:
-    """The command with another output folder."""
+    """The command with another output folder; as it is if it has none."""
     words = list(command)
-    words[words.index("--output") + 1] = folder
+    if "--output" in words:
+        words[words.index("--output") + 1] = folder
     return tuple(words)
 
 
