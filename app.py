@@ -91,12 +91,13 @@ def health() -> Health:
     )
 
 
-def introduce_model() -> tuple[gr.HTML, gr.HTML]:
-    """The card with the emotions that the model can tell apart, and what is known of it, once it is loaded."""
+def introduce_model() -> tuple[gr.HTML, gr.HTML, gr.HTML]:
+    """The card with the emotions that the model can tell apart, and twice what is known of it, once it is loaded."""
     if loading.exception() is not None:
-        return gr.HTML(blank("problem", message="model_missing")), gr.HTML()
+        return gr.HTML(blank("problem", message="model_missing")), gr.HTML(), gr.HTML()
     folder = checkpoint_path(MODEL, None, None, FILES)
-    return gr.HTML(emotions=loading.result().labels), gr.HTML(about(folder, Path(MODEL or folder).name))
+    known = about(folder, Path(MODEL or folder).name)
+    return gr.HTML(emotions=loading.result().labels), gr.HTML(known), gr.HTML(known)
 
 
 def answer(recording: FileData | None, request: gr.Request) -> Iterator[Answer]:
@@ -267,7 +268,7 @@ with PoliteBlocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, li
     with gr.Column(elem_id="page-header"):
         gr.Markdown(translate("heading"))
         gr.Markdown(translate("introduction"))
-        drawn("header", None)
+        header = drawn("header", None)
     with gr.Tabs(elem_id="parts"):
         with gr.Tab(translate("tab_speak")):
             with gr.Column(elem_id="stage"):
@@ -301,7 +302,7 @@ with PoliteBlocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, li
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     queued = {"concurrency_limit": limits.AT_ONCE, "concurrency_id": "recognizer"}
-    demo.load(introduce_model, outputs=[card, model_card], queue=False, **quiet)
+    demo.load(introduce_model, outputs=[card, header, model_card], queue=False, **quiet)
     gr.on([voice.submit, own_voice.apply], answer, voice, card, trigger_mode="always_last", **quiet, **queued)
     voice.submit(lambda: None, outputs=inside, queue=False, **quiet)
     look.click(show_inside, voice, inside, **quiet, **queued)

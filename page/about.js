@@ -23,12 +23,14 @@ function draw() {
     parameters: about.parameters === null ? "?" : decimal(about.parameters),
     version: about.version,
   });
+  find("about-never-heard").hidden = !about.never_heard;
+  if (about.never_heard) find("about-never-heard").textContent = fill(texts.about_never_heard, neverHeardWords(about.never_heard));
   find("about-figures").hidden = !about.quality;
-  if (about.quality) drawQuality(about.quality);
+  if (about.quality) drawQuality(about.quality, about.never_heard);
   else find("about-quality").textContent = texts.about_no_figures;
 }
 
-function drawQuality(quality) {
+function drawQuality(quality, neverHeard) {
   find("about-quality").textContent = fill(texts[quality.unseen ? "about_quality_text" : "about_quality_seen"], {
     clips: decimal(quality.clips),
     speakers: quality.speakers,
@@ -38,7 +40,9 @@ function drawQuality(quality) {
   const list = Object.entries(quality.by_language).map(([code, uar]) => `${languages.of(code)} ${percent(uar)}`);
   find("about-more").textContent = [
     fill(texts.about_languages, { list: list.join(", ") }),
-    fill(texts.about_calibration, { error: percent(quality.calibration_error, 1), worst: percent(quality.worst_calibration_error, 1) }),
+    neverHeard
+      ? fill(texts.about_cautious, { says: percent(quality.says) })
+      : fill(texts.about_calibration, { error: percent(quality.calibration_error, 1), worst: percent(quality.worst_calibration_error, 1) }),
   ].join(" ");
   const recalls = Object.entries(quality.recall).sort((a, b) => b[1] - a[1]);
   find("about-recall").replaceChildren(...recalls.map(([emotion, recall]) => makeBar(emotion, recall, percent(recall))));

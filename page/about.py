@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 
 
 METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE = "metrics.json", "recipe.json", "model.safetensors"
-FILES = (METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE)
+NEVER_HEARD_FILE = "never_heard.json"
+FILES = (METRICS_FILE, NEVER_HEARD_FILE, RECIPE_FILE, WEIGHTS_FILE)
 UNSEEN = "speaker-disjoint"  # the protocol under which no speaker of the test was heard in training
 VERSION_DIGITS = 8  # of the weights' SHA-256
 # The other corpora are written in capitals.
@@ -28,6 +29,18 @@ class Quality(TypedDict):
     by_language: dict[str, float]  # UAR by ISO 639 code
     calibration_error: float
     worst_calibration_error: float  # of the corpora, one by one
+    says: float | None  # mean probability of the answers
+
+
+class NeverHeard(TypedDict):
+    """How well the model does on corpora that it never heard; shares from 0 to 1, means over corpora."""
+
+    corpora: list[str]
+    clips: int
+    speakers: int
+    labels: int  # among which it answers
+    right: float
+    calibration_error: float
 
 
 class About(TypedDict):
@@ -39,6 +52,7 @@ class About(TypedDict):
     corpora: list[str]
     speakers: int
     quality: Quality | None
+    never_heard: NeverHeard | None
 
 
 def about(folder: Path, name: str) -> About:
@@ -49,7 +63,7 @@ def about(folder: Path, name: str) -> About:
         folder: of the checkpoint.
         name: what to call it where it does not say so itself.
     """
-    metrics, recipe = read(folder / METRICS_FILE), read(folder / RECIPE_FILE)
+    metrics, elsewhere, recipe = (read(folder / name) for name in (METRICS_FILE, NEVER_HEARD_FILE, RECIPE_FILE))
     return About(
         name=recipe.get("name", name),
         version=weights_version(folder / WEIGHTS_FILE),
@@ -57,6 +71,7 @@ def about(folder: Path, name: str) -> About:
         corpora=[corpus_title(corpus) for corpus in recipe.get("corpora", [])],
         speakers=len(recipe.get("speakers", [])),
         quality=quality(metrics) if metrics else None,
+        never_heard=never_heard(elsewhere) if elsewhere else None,
     )
 
 
@@ -89,4 +104,18 @@ def quality(metrics: dict[str, Any]) -> Quality:
         by_language=metrics["uar_by_language"],
         calibration_error=metrics["calibration_error"],
         worst_calibration_error=max(one["calibration_error"] for one in metrics["corpora"].values()),
+        says=metrics.get("confidence"),
+    )
+
+
+def never_heard(content: dict[str, Any]) -> NeverHeard:
+    """The figures that are shown, of those that `python -m train calibrate` wrote."""
+    corpora = content["corpora"]
+    return NeverHeard(
+        corpora=[corpus_title(corpus) for corpus in corpora],
+        clips=sum(figures["clips"] for figures in corpora.values()),
+        speakers=sum(figures["speakers"] for figures in corpora.values()),
+        labels=len(content["labels"]),
+        right=content["mean"]["accuracy"],
+        calibration_error=content["mean"]["calibration_error"],
     )

@@ -1,12 +1,22 @@
-// The language switch, and what gradio leaves to the page: its title in the visitor's language, and tabs by arrow keys.
+// The language switch, how often the model is right on new voices, and what gradio leaves to the page: its title in the
+// visitor's language, and tabs by arrow keys.
 // Runs with `element` of gradio's HTML component.
 
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 element.querySelector(".header").append(makeLanguageSwitch());
+tellTruth();
+watch("value", tellTruth);
 keepTitle();
 new MutationObserver(keepTitle).observe(document.head, { childList: true, subtree: true, characterData: true });
 document.addEventListener("keydown", changeTab);
+
+function tellTruth() {
+  const figures = props.value?.never_heard;
+  const line = element.querySelector(".header-truth");
+  line.hidden = !figures;
+  if (figures) line.textContent = fill(texts.truth, neverHeardWords(figures));
+}
 
 function keepTitle() {
   if (document.title !== texts.title) document.title = texts.title;

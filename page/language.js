@@ -85,3 +85,15 @@ function makeDownload(label, fileName, content, type) {
   });
   return link;
 }
+
+// What the texts about corpora that the model never heard are filled with, of page/about.py's NeverHeard.
+function neverHeardWords({ corpora, clips, speakers, labels, right, calibration_error }) {
+  return {
+    right: decimal(Math.round(10 * right)),
+    labels: decimal(labels),
+    clips: decimal(clips),
+    speakers: decimal(speakers),
+    corpora: corpora.join(", "),
+    error: percent(calibration_error, 1),
+  };
+}

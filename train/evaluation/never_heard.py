@@ -67,11 +67,11 @@ def calibrate(folder: Path, fitted: Dataset, tested: Dataset | None, picture: Pa
     corpora, pictures = {}, {}
     for name, rows in by_fitting.groupby("corpus"):
         others = by_fitting[by_fitting["corpus"] != name]
-        corpora[name], pictures[name] = tested_corpus(rows, others, labels, before)
+        corpora[name], pictures[name] = left_out_corpus(rows, others, labels, before)
     if tested is not None:
         others = predict(checkpoint.model, checkpoint.extractor, tested)
         for name, rows in others.groupby("corpus"):
-            corpora[name], pictures[name] = tested_corpus(rows, by_fitting, labels, before)
+            corpora[name], pictures[name] = left_out_corpus(rows, by_fitting, labels, before)
     temperature, rule = fit_answers(by_fitting, labels)
     config.temperature = checkpoint.model.classifier.temperature = temperature
     config.answer_threshold, config.candidate_mass = rule.answer_threshold, rule.candidate_mass
@@ -139,7 +139,7 @@ def mean_figures(corpora: Iterable[dict[str, Any]]) -> dict[str, float]:
     return pd.DataFrame(corpora).drop(columns="uar_interval").astype(float).mean().to_dict()
 
 
-def tested_corpus(
+def left_out_corpus(
     rows: pd.DataFrame, others: pd.DataFrame, labels: Sequence[str], before: float
 ) -> tuple[dict[str, Any], np.ndarray]:
     """
