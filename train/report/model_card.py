@@ -296,6 +296,7 @@ def never_heard_of(checkpoint: Path) -> dict[str, Any]:
         "says": percent(content["mean"]["confidence"]),
         "fitted_on": " and ".join(map(corpus_title, content["fitted_on"])),
         "command": content["command"],
+        "again": f"python -m train calibrate DIR --corpora {' '.join(content['fitted_on'])}",
     }
 
 

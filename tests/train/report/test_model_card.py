@@ -85,7 +85,7 @@ def test_only_the_shipped_model_tells_how_it_was_picked(checkpoint):
 def test_speakers_that_were_heard_are_told(checkpoint):
     change(checkpoint / "metrics.json", protocol=SPEAKERS_SEEN)
     card = str(render_model_card(checkpoint))
-    assert "also heard in training" in card
+    assert "They are also in training" in card
     assert "without the speakers tested above" not in card
 
 
