@@ -231,8 +231,8 @@ def readme_results(metrics: Mapping[str, Any]) -> str:
     errors = [figures["calibration_error"] for figures in metrics["corpora"].values()]
     calibration = (
         f"Expected calibration error {percent(metrics['calibration_error'])} %, and {percent(min(errors))} to "
-        f"{percent(max(errors))} % within a corpus: the confidence is fitted to corpora that were never heard, and too "
-        "low here. Written to "
+        f"{percent(max(errors))} % within a corpus: the confidence is fitted to corpora that were never heard, and "
+        "too low here. Written to "
         f"[`{METRICS_FILE}`](../{SHIPPED}/{METRICS_FILE}) by `{metrics['command']}`."
     )
     measured = f"{protocol_sentence(metrics, SELECTION)} UAR is the mean recall over emotions."
