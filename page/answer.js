@@ -189,13 +189,22 @@ function drawShares(shares) {
   );
 }
 
-function drawDownloads({ name, files }) {
+function drawDownloads({ name, files, state }) {
   const links = Object.entries(files).map(([ending, content]) => {
     const [label, type] = FILES[ending];
     return makeDownload(texts[label], `${name}.${ending}`, content, type);
   });
   find("downloads").hidden = links.length === 0;
-  find("downloads").replaceChildren(find("downloads").firstElementChild, ...links);
+  find("downloads").replaceChildren(find("downloads").firstElementChild, ...links, ...(state === "answer" ? makeSharing(name) : []));
+}
+
+function makeSharing(name) {
+  const [title, detail] = describe();
+  const { ranking, segments } = answer;
+  const chart = () => (segments.length > 1 ? find("timeline-chart").firstElementChild : null);
+  const picture = makeSaver(texts.save_picture, `${name}.png`, () => drawPicture(root, { title, detail, ranking, chart: chart(), name: texts.title }));
+  // Browsers lend the clipboard to https pages only.
+  return navigator.clipboard ? [picture, makeCopier(texts.copy, texts.copied, `${title} (${detail})`)] : [picture];
 }
 
 function drawTable(stretches) {

@@ -14,7 +14,15 @@ from ser_model.colours import EMOTION_COLOURS
 
 
 EXAMPLES = ("even", "sharp", "hurried", "turning")  # each in examples/, its name in the texts
-SHARED_SCRIPTS = ("language.js", "faces.js", "recording.js", "timeline.js", "capture.js", "voice_switch.js")
+SHARED_SCRIPTS = (
+    "language.js",
+    "faces.js",
+    "recording.js",
+    "timeline.js",
+    "capture.js",
+    "voice_switch.js",
+    "share.js",
+)
 
 translate = gr.I18n(**TEXTS)
 

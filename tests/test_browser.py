@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from page.components import EXAMPLES
@@ -21,6 +22,7 @@ from page.my_voice import SENTENCES
 from page.texts import ENGLISH, TEXTS
 from scripts.chromium import PROGRAM
 from scripts.served_page import ServedPage, served_page
+from ser_model.colours import EMOTION_COLOURS
 from ser_model.recognizer import PRETRAINED
 from tests.browser_checks import assert_fits, assert_theme, hearing_browser, scores
 from train.augment.voice import RATE, speech_like
@@ -378,8 +380,33 @@ def test_many_files_and_a_bad_one(visit, speech_file, tmp_path):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_answer_is_passed_on_as_picture_and_sentence(visit, speech_file, theme):
+    page = visit(theme=theme)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    upload(page, speech_file)
+    expect(card(page, "answer")).to_be_visible(timeout=ANSWERED_WITHIN)
+    with page.expect_download() as download:
+        page.locator("#answer").get_by_role("button", name=ENGLISH["save_picture"], exact=True).click()
+    assert download.value.suggested_filename == "speech.png"
+    picture = Image.open(download.value.path()).convert("RGB")
+    assert picture.width == 2400
+    corner = picture.getpixel((2, 2))
+    assert (sum(corner) > 600) == (theme == "light")
+    colours = {colour for _, colour in picture.getcolors(picture.width * picture.height)}
+    assert {tuple(bytes.fromhex(EMOTION_COLOURS[emotion].removeprefix("#"))) for emotion in EMOTIONS} <= colours
+    page.locator("#answer").get_by_role("button", name=ENGLISH["copy"], exact=True).click()
+    expect(page.locator("#answer").get_by_role("button", name=ENGLISH["copied"], exact=True)).to_be_visible()
+    title = page.locator("#answer .answer-title").inner_text()
+    assert page.evaluate("navigator.clipboard.readText()").startswith(f"{title} (")
+
+
 def test_about_shows_the_figures_of_the_model(visit):
     page = visit("about")
+    elsewhere = json.loads((PRETRAINED / "never_heard.json").read_text())
+    truth = f"right in about {round(10 * elsewhere['mean']['accuracy'])} of 10 cases"
+    expect(page.locator(".header-truth")).to_contain_text(truth)
+    expect(page.locator(".about-never-heard")).to_contain_text("EmoSpeechCmd, nEMO, SAVEE")
     metrics = json.loads((PRETRAINED / "metrics.json").read_text())
     expect(page.locator(".about-quality")).to_contain_text(f"On {metrics['clips']:,} recordings")
     expect(page.locator(".about-quality")).to_contain_text(f"in {round(100 * metrics['uar'])}% of the cases")
