@@ -35,15 +35,17 @@ from page.about import FILES, about  # noqa: E402
 from page.answer import Answer, PredictionDict, TimelineDict, blank, describe  # noqa: E402
 from page.blocks import PoliteBlocks  # noqa: E402
 from page.components import drawn, examples, shared_scripts, stylesheet, theme, translate, typed_json  # noqa: E402
-from page.doors import Doorkeeper, Doors, Health, address_of  # noqa: E402
+from page.doors import Doorkeeper, Doors, Health  # noqa: E402
 from page.first_script import FirstScript  # noqa: E402
 from page.inside import Inside, look_inside, nothing  # noqa: E402
 from page.journal import Journal, log_requests  # noqa: E402
+from page.line import Line  # noqa: E402
 from page.many import FileDict, Table, answers_for_programs, name_only, no_files, tables  # noqa: E402
 from page.recordings import FilesOrAddresses, load, recordings_input  # noqa: E402
 from page.sound import number_of  # noqa: E402
 from page.texts import ENGLISH  # noqa: E402
 from page.uploads import Uploads  # noqa: E402
+from page.visitors import address_of  # noqa: E402
 from page.work import GivenUpError, Question, Work, refusal  # noqa: E402
 from ser_model.adaptation import AdaptedBackend  # noqa: E402
 from ser_model.audio_io import SAMPLING_RATE, AudioError  # noqa: E402
@@ -61,7 +63,7 @@ streams = live.LiveStreams()
 own_voices = my_voice.OwnVoices()
 workers = ThreadPoolExecutor(max_workers=limits.AT_ONCE)
 journal = Journal()
-work = Work(journal, lambda: demo._queue.event_ids_to_events.values())
+work = Work(journal, lambda: line.events())
 
 
 def load_recognizer() -> EmotionRecognizer:
@@ -174,7 +176,8 @@ def learn_voice(wish: my_voice.Request, request: gr.Request) -> gr.HTML:
         if loading.exception() is not None:
             known = my_voice.unknown(number_of(wish), "model_missing")
         else:
-            known = own_voices.heed(request.session_hash, wish, loading.result())
+            address = address_of(request.request.scope)
+            known = own_voices.heed(request.session_hash, wish, loading.result(), address)
         question.outcome = "refused" if known["problem"] else "answered"
         return gr.HTML(known=known)
 
@@ -324,10 +327,11 @@ with PoliteBlocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, li
 
 
 demo.journal = journal
-keeper = Doorkeeper(demo, health, journal, Uploads(Path(recordings.name)))
+line = Line(demo, journal)
+keeper = Doorkeeper(line, health, journal, Uploads(Path(recordings.name)))
 journal.gauges |= {
     "ser_live_streams": lambda: len(streams.visits),
-    "ser_queue_waiting": lambda: len(demo._queue.event_ids_to_events),
+    "ser_queue_waiting": lambda: len(line.events()),
     "ser_uploads_bytes": keeper.uploads.size,
 }
 

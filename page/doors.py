@@ -1,17 +1,14 @@
 """The doors of the page: what may come in, from whom, and how much at once; what may not gets a sentence."""
 
 import asyncio
-import contextlib
-import ipaddress
 import json
 import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, TypedDict
 
-import gradio as gr
 from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -19,8 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from page import limits
 from page.journal import CONTENT_TYPE, Journal
+from page.line import Line
 from page.refused import RefusedError
 from page.uploads import Uploads
+from page.visitors import TOO_MANY, Allowance, Turns, address_of, on_behalf_header, on_behalf_of
 from page.work import ID, RESTARTING
 
 
@@ -37,45 +36,13 @@ QUEUED = (f"{API}call/", f"{API}queue/join")
 RUN = (f"{API}run/", f"{API}api/")
 UPLOAD = f"{API}upload"
 TOOLS = f"{API}mcp"
-STAYS_OPEN = f"{API}heartbeat/"
-NETWORK_BITS = 64  # of an IPv6 address: whoever has one has all of this network
-# An MCP tool asks the page anew, from this machine; the header tells for whom, and proves that the page says so.
-ON_BEHALF = "x-ser-on-behalf"
-PROOF = secrets.token_hex(16)
+STAYS_OPEN = (f"{API}heartbeat/", TOOLS)  # where it is not sent to but listened to
+COSTLY = ("/", "/config", f"{API}info", f"{API}openapi.json")
 
 NO_DOOR = "There is nothing at this address: /?view=api tells what this page can be asked."
 TOO_BIG = "This request is larger than {} MB: upload the recording first, then give its path."
-TOO_MANY = "Too many requests come from your address. Please wait a few seconds."
-IN_LINE = "{} of your requests are in the queue already. Please ask again when one is answered."
 
 logger = logging.getLogger("ser.app")
-
-
-def address_of(scope: Scope) -> str:
-    """The address that a request came from, as text; of IPv6 the network.
-
-    Behind `PROXIES` it is the one that the outermost of them heard from: what stands before that in the header, the
-    client wrote itself.
-    """
-    if principal := on_behalf_of(scope):
-        return principal
-    host = scope["client"][0] if scope.get("client") else ""
-    if limits.PROXIES:
-        heard = [part.strip() for part in Headers(scope=scope).get("x-forwarded-for", "").split(",")]
-        host = heard[-limits.PROXIES] if len(heard) >= limits.PROXIES else host
-    try:
-        parsed = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if parsed.version == 6 and not parsed.ipv4_mapped:
-        return str(ipaddress.ip_network((host, NETWORK_BITS), strict=False))
-    return str(parsed)
-
-
-def on_behalf_of(scope: Scope) -> str:
-    """The address for which the page asks itself; "" for every other request."""
-    proof, _, address = Headers(scope=scope).get(ON_BEHALF, "").partition(" ")
-    return address if secrets.compare_digest(proof.encode(), PROOF.encode()) else ""
 
 
 class Health(TypedDict):
@@ -86,64 +53,18 @@ class Health(TypedDict):
     version: str | None  # None until the model is loaded
 
 
-class Allowance:
-    """How much an address may still ask, refilled as time passes."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.spent: dict[str, tuple[float, float]] = {}  # address > requests, at that time
-
-    def take(self, address: str) -> bool:
-        """Whether the address may ask once more now."""
-        now = self.clock()
-        spent = self._spent(address, now)
-        if len(self.spent) >= limits.WAITING * limits.SESSIONS:  # those who have paid back all need no entry
-            self.spent = {known: entry for known, entry in self.spent.items() if self._spent(known, now) > 0}
-        if spent + 1 > limits.REQUESTS_IN_A_ROW:
-            return False
-        self.spent[address] = (spent + 1, now)
-        return True
-
-    def _spent(self, address: str, now: float) -> float:
-        spent, since = self.spent.get(address, (0.0, now))
-        return max(0.0, spent - (now - since) * limits.REQUESTS_PER_SECOND)
-
-
-class Turns:
-    """Lets `RUNS_OF_ADDRESS` requests of an address in at once, the next ones after them."""
-
-    def __init__(self) -> None:
-        self.semaphores: dict[str, asyncio.Semaphore] = {}
-        self.present: Counter[str] = Counter()
-
-    @contextlib.asynccontextmanager
-    async def turn(self, address: str) -> AsyncIterator[None]:
-        """The turn of a request, for a `with` block; `RefusedError` if too many of its address wait."""
-        if self.present[address] >= limits.RUNS_OF_ADDRESS + limits.RUNS_WAITING_OF_ADDRESS:
-            raise RefusedError(429, TOO_MANY, "rate")
-        semaphore = self.semaphores.setdefault(address, asyncio.Semaphore(limits.RUNS_OF_ADDRESS))
-        self.present[address] += 1
-        try:
-            async with semaphore:
-                yield
-        finally:
-            self.present[address] -= 1
-            if not self.present[address]:
-                del self.present[address], self.semaphores[address]
-
-
 class Doorkeeper:
     """What the doors know: who is inside, and whether the page is about to end.
 
     Args:
-        blocks: the page.
+        line: the queue.
         health: tells how it is.
         journal: in which refused requests are noted.
         uploads: where there must be room for an upload.
     """
 
-    def __init__(self, blocks: gr.Blocks, health: Callable[[], Health], journal: Journal, uploads: Uploads) -> None:
-        self.blocks = blocks
+    def __init__(self, line: Line, health: Callable[[], Health], journal: Journal, uploads: Uploads) -> None:
+        self.line = line
         self.health = health
         self.journal = journal
         self.uploads = uploads
@@ -155,13 +76,7 @@ class Doorkeeper:
 
     def idle(self) -> bool:
         """Whether nothing is being asked or answered, and no answer waits to be fetched."""
-        queue = self.blocks._queue
-        return not (self.busy or queue.event_ids_to_events or any(queue.pending_event_ids_session.values()))
-
-    def in_queue(self, address: str) -> int:
-        """Requests of an address that wait or are being answered."""
-        events = list(self.blocks._queue.event_ids_to_events.values())
-        return sum(address_of(event.request.scope) == address for event in events)
+        return not self.busy and self.line.is_empty()
 
     def check(self, scope: Scope, address: str) -> None:
         """
@@ -175,15 +90,13 @@ class Doorkeeper:
             raise RefusedError(404, NO_DOOR, "closed")
         if self.open[address] >= limits.REQUESTS_OPEN:
             raise RefusedError(429, TOO_MANY, "open")
-        if scope["method"] != "POST":
+        asks = scope["method"] == "POST"
+        if on_behalf_of(scope):  # it has come in already
             return
-        if not on_behalf_of(scope):  # else it has come in already
-            if self.stopping:
-                raise RefusedError(503, RESTARTING, "stopping")
-            if not self.allowance.take(address):
-                raise RefusedError(429, TOO_MANY, "rate")
-        if path.startswith(QUEUED) and self.in_queue(address) >= limits.WAITING_OF_ADDRESS:
-            raise RefusedError(429, IN_LINE.format(limits.WAITING_OF_ADDRESS), "queue")
+        if asks and self.stopping:
+            raise RefusedError(503, RESTARTING, "stopping")
+        if asks or path in COSTLY:
+            self.allowance.take(address)
 
 
 class Doors:
@@ -232,16 +145,22 @@ class Doors:
         keeper, path, address = self.keeper, scope["path"], address_of(scope)
         keeper.check(scope, address)
         if path.startswith(TOOLS):
-            scope = {**scope, "headers": [*scope["headers"], (ON_BEHALF.encode(), f"{PROOF} {address}".encode())]}
+            scope = {**scope, "headers": [*scope["headers"], on_behalf_header(address)]}
         if path != UPLOAD:
             receive = limited(scope, receive)
-        ends = not path.startswith(STAYS_OPEN)
+        ends = not path.startswith(STAYS_OPEN) or scope["method"] == "POST"
         keeper.open[address] += 1
         keeper.busy += ends
         try:
             if path.startswith(RUN):
                 async with keeper.turns.turn(address):
                     await self.app(scope, receive, send)
+            elif path.startswith(QUEUED) and scope["method"] == "POST":
+                await keeper.line.join(address)
+                try:
+                    await self.app(scope, receive, send)
+                finally:
+                    keeper.line.joined(address)
             elif path == UPLOAD and scope["method"] == "POST":
                 await self.take_in(scope, receive, send, address)
             else:

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
@@ -41,6 +42,7 @@ class Known(TypedDict):
 class OwnVoice:
     """The probabilities of a visitor's sentences, each (labels,), and whether the visitor wants them to count."""
 
+    address: str = ""
     sentences: list[np.ndarray] = field(default_factory=list)
     wanted: bool = True
 
@@ -60,13 +62,13 @@ class OwnVoices:
         self.voices: dict[str, OwnVoice] = {}
         self.lock = threading.Lock()
 
-    def heed(self, visitor: str, request: Request, recognizer: EmotionRecognizer) -> Known:
+    def heed(self, visitor: str, request: Request, recognizer: EmotionRecognizer, address: str = "") -> Known:
         """Do what a visitor asks for, and tell what is known of the voice then."""
         number = number_of(request)
         action = request.get("action") if number >= 0 else None
         problem = ""
         if action == "read":
-            problem = self.hear(visitor, request, recognizer)
+            problem = self.hear(visitor, request, recognizer, address)
         elif action == "forget":
             self.leave(visitor)
         elif action in ("on", "off"):
@@ -75,7 +77,7 @@ class OwnVoices:
             problem = "sound_damaged"
         return self.known(visitor, number, problem, recognizer.labels)
 
-    def hear(self, visitor: str, request: Request, recognizer: EmotionRecognizer) -> str:
+    def hear(self, visitor: str, request: Request, recognizer: EmotionRecognizer, address: str) -> str:
         """Remember what the network hears in a sentence; the problem with it, if any.
 
         A sentence counts once, however long it is.
@@ -90,17 +92,21 @@ class OwnVoices:
             return "voice_silent"
         if not prediction.speech:
             return "voice_silent"
-        self.remember(visitor, np.array(list(prediction.scores.values())))
+        self.remember(visitor, np.array(list(prediction.scores.values())), address)
         return ""
 
-    def remember(self, visitor: str, probabilities: np.ndarray) -> None:
-        """Keep the probabilities of a sentence, (labels,), within the limits of memory."""
+    def remember(self, visitor: str, probabilities: np.ndarray, address: str) -> None:
+        """Keep the probabilities of a sentence, (labels,), within the limits of memory.
+
+        Beyond, the address with most visitors forgets the one who came first.
+        """
         with self.lock:
-            voice = self.voices.setdefault(visitor, OwnVoice())
+            voice = self.voices.setdefault(visitor, OwnVoice(address))
             if len(voice.sentences) < limits.VOICE_SENTENCES:
                 voice.sentences.append(probabilities)
             if len(self.voices) > limits.VOICE_VISITORS:
-                del self.voices[next(iter(self.voices))]
+                counts = Counter(other.address for other in self.voices.values())
+                del self.voices[max(self.voices, key=lambda other: counts[self.voices[other].address])]
 
     def switch(self, visitor: str, wanted: bool) -> None:
         """Let what is known of a visitor's voice count, or no longer."""

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from page import limits
-from page.doors import CLOSED, ON_BEHALF, PROOF, Allowance, Turns, address_of
+from page import limits, visitors
+from page.doors import CLOSED
 from page.refused import RefusedError
 from page.texts import ENGLISH
+from page.visitors import ON_BEHALF, PROOF, Allowance, Turns, address_of
 from scripts.page_client import PageClient, as_file, encoded
 from scripts.served_page import ServedPage, served_page
 from train.augment.voice import RATE, speech_like
@@ -84,6 +86,7 @@ def test_address_behind_proxies_is_what_the_outermost_heard(monkeypatch):
 def test_an_ipv6_visitor_is_a_network():
     assert address_of(scope("2001:db8::1")) == address_of(scope("2001:db8::ffff:1")) == "2001:db8::/64"
     assert address_of(scope("2001:db8:0:1::1")) != address_of(scope("2001:db8::1"))
+    assert address_of(scope("::ffff:203.0.113.7")) == "203.0.113.7"
 
 
 def test_only_the_page_asks_on_behalf_of_others():
@@ -96,12 +99,23 @@ def test_only_the_page_asks_on_behalf_of_others():
 def test_allowance_is_spent_and_comes_back():
     now = [0.0]
     allowance = Allowance(clock=lambda: now[0])
-    assert [allowance.take("a") for _ in range(limits.REQUESTS_IN_A_ROW + 1)] == [True] * limits.REQUESTS_IN_A_ROW + [
-        False
-    ]
-    assert allowance.take("b")
+    for _ in range(limits.REQUESTS_IN_A_ROW):
+        allowance.take("a")
+    with pytest.raises(RefusedError, match="Too many requests"):
+        allowance.take("a")
+    allowance.take("b")
     now[0] = 1.5 / limits.REQUESTS_PER_SECOND
-    assert [allowance.take("a"), allowance.take("a")] == [True, False]
+    allowance.take("a")
+    with pytest.raises(RefusedError):
+        allowance.take("a")
+
+
+def test_few_addresses_are_remembered(monkeypatch):
+    monkeypatch.setattr(visitors, "MAX_ADDRESSES", 2)
+    allowance = Allowance()
+    for address in "abac":
+        allowance.take(address)
+    assert set(allowance.spent) == {"a", "c"}
 
 
 def test_turns_of_an_address_do_not_make_others_wait(monkeypatch):
@@ -261,11 +275,31 @@ def test_queue_has_room_for_others(checkpoint, hour, speech_file, tmp_path):
     with served_page(tmp_path, checkpoint, WAITING_OF_ADDRESS=1, STOP_SECONDS=0) as page:
         attacker = PageClient(page.url, address="198.51.100.1")
         body = {"data": [attacker.upload(hour)]}
-        statuses = [attacker.http.post("call/predict", json=body).status_code for _ in range(6)]
-        assert statuses == [200] + [429] * 5
+        with ThreadPoolExecutor(6) as threads:  # all at once: none may slip in while another is looked at
+            ask = [threads.submit(attacker.http.post, "call/predict", json=body) for _ in range(6)]
+            assert sorted(response.result().status_code for response in ask) == [200] + [429] * 5
         honest = PageClient(page.url, address="203.0.113.1")
         event, (answer,) = honest.call("predict", honest.upload(speech_file))
         assert (event, answer["speech"]) == ("complete", True)
+
+
+def test_addresses_come_by_turns_and_make_room(checkpoint, tmp_path):
+    """One at a time is answered: two attackers have filled the queue before two honest visitors come."""
+    soundfile.write(tmp_path / "word.wav", speech_like(1.0), RATE)
+    soundfile.write(tmp_path / "talk.wav", np.tile(speech_like(20.0), 30), RATE)
+    with served_page(tmp_path, checkpoint, WAITING=6, AT_ONCE=1, STOP_SECONDS=0) as page:
+        clients = [PageClient(page.url, address=f"198.51.100.{last}") for last in "111122234"]
+        bodies = [{"data": [clients[0].upload(tmp_path / "talk.wav")]}] + [
+            {"data": [clients[-1].upload(tmp_path / "word.wav")]}
+        ] * 8
+        joined = [client.http.post("call/predict", json=body) for client, body in zip(clients, bodies, strict=True)]
+        texts = [clients[0].http.get(f"call/predict/{response.json()['event_id']}").text for response in joined]
+        gave_way = [number for number, text in enumerate(texts) if "The queue was full" in text]
+        assert gave_way == [3, 6]
+        assert sum("event: complete" in text for text in texts) == 7
+        names = [response.headers["x-request-id"] for response in joined]
+        answered = [line["id"] for line in lines(page) if line["outcome"] == "answered" and line["id"] in names]
+        assert [names.index(name) for name in answered] == [0, 4, 7, 8, 1, 5, 2]
 
 
 @pytest.mark.parametrize("attackers", [1, 2, 4])
