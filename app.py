@@ -54,7 +54,7 @@ from ser_model.recognizer import PRETRAINED, EmotionRecognizer, checkpoint_path 
 from ser_model.timeline import timeline_dict  # noqa: E402
 
 
-GIVE_UP_SECONDS = 2.0  # for what is busy to notice that nobody waits for it
+GIVE_UP_SECONDS = 3.0  # to tell those who still wait
 PROGRESS_SECONDS = 0.25  # from one look at the progress of a long recording to the next
 MODEL = os.environ.get("SER_MODEL") or None
 
@@ -362,9 +362,10 @@ def serve() -> None:
 def end() -> None:
     """End the process, once what was asked is answered or the time for it is over."""
     keeper.stopping = True
-    wait_until(keeper.idle, limits.STOP_SECONDS)
+    wait_until(keeper.is_done, limits.STOP_SECONDS)
     work.give_up()
-    wait_until(lambda: not work.questions, GIVE_UP_SECONDS)
+    keeper.dismiss()
+    wait_until(lambda: not keeper.busy, GIVE_UP_SECONDS)
     demo.close(verbose=False)
     recordings.cleanup()
     logging.shutdown()

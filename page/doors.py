@@ -1,8 +1,10 @@
 """The doors of the page: what may come in, from whom, and how much at once; what may not gets a sentence."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import math
 import secrets
 import time
 from collections import Counter
@@ -39,6 +41,8 @@ TOOLS = f"{API}mcp"
 STAYS_OPEN = (f"{API}heartbeat/", TOOLS)  # where it is not sent to but listened to
 COSTLY = ("/", "/config", f"{API}info", f"{API}openapi.json")
 
+GRACE_SECONDS = 1.0  # until a program fetches what it has asked
+
 NO_DOOR = "There is nothing at this address: /?view=api tells what this page can be asked."
 TOO_BIG = "This request is larger than {} MB: upload the recording first, then give its path."
 
@@ -72,11 +76,24 @@ class Doorkeeper:
         self.turns = Turns()
         self.open: Counter[str] = Counter()  # requests by address
         self.busy = 0  # requests that end by themselves
+        self.loop: asyncio.AbstractEventLoop | None = None  # of gradio's server, once it was asked something
+        self.last_busy = -math.inf
         self.stopping = False
 
-    def idle(self) -> bool:
-        """Whether nothing is being asked or answered, and no answer waits to be fetched."""
-        return not self.busy and self.line.is_empty()
+    def is_busy(self) -> bool:
+        """Whether something is being asked or answered."""
+        return bool(self.busy or self.line.events())
+
+    def is_done(self) -> bool:
+        """Whether nothing is, nor was a moment ago, so that all answers were fetched that anybody wants."""
+        if self.is_busy():
+            self.last_busy = time.monotonic()
+        return time.monotonic() - self.last_busy > GRACE_SECONDS
+
+    def dismiss(self) -> None:
+        """Tell all who wait for an answer that there will be none."""
+        if self.loop:
+            self.loop.call_soon_threadsafe(self.line.dismiss)
 
     def check(self, scope: Scope, address: str) -> None:
         """
@@ -143,6 +160,7 @@ class Doors:
     async def let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on in its turn."""
         keeper, path, address = self.keeper, scope["path"], address_of(scope)
+        keeper.loop = asyncio.get_running_loop()
         keeper.check(scope, address)
         if path.startswith(TOOLS):
             scope = {**scope, "headers": [*scope["headers"], on_behalf_header(address)]}
@@ -152,24 +170,26 @@ class Doors:
         keeper.open[address] += 1
         keeper.busy += ends
         try:
-            if path.startswith(RUN):
-                async with keeper.turns.turn(address):
-                    await self.app(scope, receive, send)
-            elif path.startswith(QUEUED) and scope["method"] == "POST":
-                await keeper.line.join(address)
-                try:
-                    await self.app(scope, receive, send)
-                finally:
-                    keeper.line.joined(address)
-            elif path == UPLOAD and scope["method"] == "POST":
+            if path == UPLOAD and scope["method"] == "POST":
                 await self.take_in(scope, receive, send, address)
             else:
-                await self.app(scope, receive, send)
+                async with self.turn(scope, address):
+                    await self.app(scope, receive, send)
         finally:
             keeper.busy -= ends
+            if ends:
+                keeper.last_busy = time.monotonic()
             keeper.open[address] -= 1
             if not keeper.open[address]:
                 del keeper.open[address]
+
+    def turn(self, scope: Scope, address: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """What a request waits for, or passes, on its way in."""
+        if scope["path"].startswith(RUN):
+            return self.keeper.turns.turn(address)
+        if scope["path"].startswith(QUEUED) and scope["method"] == "POST":
+            return self.keeper.line.place(address)
+        return contextlib.nullcontext()
 
     async def take_in(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:
         """Pass an upload on, if there is room for it, and remember whose it is."""
@@ -226,7 +246,7 @@ def as_refused(error: Exception, path: str) -> RefusedError | None:
     if path.startswith((*RUN, *QUEUED)) and isinstance(
         error, FnIndexInferError | LookupError | TypeError | ValueError
     ):
-        logger.info("RefusedError at %s: %r", path, error)
+        logger.info("Refused at %s: %r", path, error)
         return RefusedError(404, NO_DOOR, "arguments")
     return None
 

@@ -1,7 +1,9 @@
 """The queue of gradio, shared among the addresses that ask."""
 
+import contextlib
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import gradio as gr
 from gradio.queueing import Event
@@ -11,7 +13,7 @@ from page import limits
 from page.journal import Journal
 from page.refused import RefusedError
 from page.visitors import address_of
-from page.work import request_id
+from page.work import RESTARTING, request_id
 
 
 GAVE_WAY = "The queue was full, and your address had most requests in it. Please ask again in a minute."
@@ -30,13 +32,9 @@ class Line:
         """All requests that wait or are being answered. An event is not `alive` once its visitor has left."""
         return list(self.blocks._queue.event_ids_to_events.values())
 
-    def is_empty(self) -> bool:
-        """Whether nobody waits, neither for an answer nor to fetch it."""
-        return not self.events() and not any(self.blocks._queue.pending_event_ids_session.values())
-
-    async def join(self, address: str) -> None:
-        """
-        Before a request of an address is put into the queue.
+    @contextlib.asynccontextmanager
+    async def place(self, address: str) -> AsyncIterator[None]:
+        """A place in the queue for a request that gradio puts there in a `with` block.
 
         Raises:
             RefusedError: the address has enough there.
@@ -45,13 +43,25 @@ class Line:
         if present + self.joining[address] >= limits.WAITING_OF_ADDRESS:
             raise RefusedError(429, IN_LINE.format(limits.WAITING_OF_ADDRESS), "queue")
         self.joining[address] += 1
-        await self._make_room(address)
+        try:
+            await self._make_room(address)
+            yield
+        finally:
+            self.joining[address] -= 1
+            if not self.joining[address]:
+                del self.joining[address]
+            self._take_turns()
 
-    def joined(self, address: str) -> None:
-        """After it was put there, or was not."""
-        self.joining[address] -= 1
-        self.joining = +self.joining
-        self._take_turns()
+    def dismiss(self) -> None:
+        """Tell all who wait for an answer that there will be none; for the thread of gradio's server."""
+        for event in self.events():
+            self._tell(event, RESTARTING)
+            event.alive = False
+
+    def _tell(self, event: Event, sentence: str) -> None:
+        """Give a sentence instead of an answer."""
+        message = ProcessCompletedMessage(output={"error": sentence}, success=False)
+        self.blocks._queue.send_message(event, message)
 
     async def _make_room(self, address: str) -> None:
         """Where the queue is full, the address with most requests in it gives the last one's place to another."""
@@ -63,7 +73,7 @@ class Line:
             return
         last = max((event for event in waiting if address_of_event(event) == holder), key=arrival)
         await queue.remove_from_queue(last._id)
-        queue.send_message(last, ProcessCompletedMessage(output={"error": GAVE_WAY}, success=False))
+        self._tell(last, GAVE_WAY)
         self.journal.note(request_id(last.request.scope), "door", "refused", time.monotonic() - arrival(last), "queue")
 
     def _take_turns(self) -> None:

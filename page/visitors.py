@@ -42,7 +42,7 @@ def address_of(scope: Scope) -> str:
         return host
     if parsed.version == 4:
         return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), NETWORK_BITS), strict=False))
+    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed), NETWORK_BITS), strict=False))
 
 
 def on_behalf_of(scope: Scope) -> str:

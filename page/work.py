@@ -65,6 +65,7 @@ class Work:
         self.journal = journal
         self.events = events
         self.questions: set[Question] = set()
+        self.is_over = False
         self.lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -73,8 +74,10 @@ class Work:
         question, began = Question(request, self.events()), time.monotonic()
         with self.lock:
             self.questions.add(question)
+            question.given_up = self.is_over
         ended: Outcome = "failed"
         try:
+            question.progress()
             yield question
             ended = question.outcome
         except GeneratorExit:  # gradio ends a generator whose visitor has left
@@ -96,8 +99,9 @@ class Work:
             self.journal.note(question.id, door, ended, time.monotonic() - began)
 
     def give_up(self) -> None:
-        """Let all questions stop as soon as they can."""
+        """Let all questions stop as soon as they can, and those to come."""
         with self.lock:
+            self.is_over = True
             for question in self.questions:
                 question.given_up = True
 

@@ -74,17 +74,30 @@ def test_what_was_asked_is_answered_and_nothing_new_taken(checkpoint, tmp_path, 
 
 
 def test_what_takes_too_long_is_given_up(checkpoint, tmp_path):
-    with served_page(tmp_path, checkpoint, METRICS=1, STOP_SECONDS=0.5) as page:
+    """One request is being answered and another waits; both are told, over connections that are not cut."""
+    with served_page(tmp_path, checkpoint, METRICS=1, STOP_SECONDS=0.5, AT_ONCE=1) as page:
         client = PageClient(page.url)
         recording = client.upload(talk(tmp_path / "talk.wav", 50))
-        thread, results = in_background(lambda: client.call("predict", recording))
-        wait_for(lambda: is_busy(page))
+        asked = [in_background(lambda: client.call("predict", recording)) for _ in range(2)]
+        wait_for(lambda: "ser_queue_waiting 2\n" in httpx.get(f"{page.url}metrics").text)
         page.process.terminate()
-        thread.join(PATIENCE)
+        for thread, results in asked:
+            thread.join(PATIENCE)
+            ((event, problem),) = results
+            assert (event, problem["error"]) == ("error", RESTARTING)
         assert_gone(page)
-        ((event, problem),) = results
-        assert (event, problem["error"]) == ("error", RESTARTING)
-    assert '"outcome": "stopped"' in page.log.read_text()
+
+
+def test_page_does_not_wait_for_who_has_left(checkpoint, tmp_path):
+    with served_page(tmp_path, checkpoint, METRICS=1, STOP_SECONDS=10 * PATIENCE) as page:
+        client = PageClient(page.url)
+        body = {"data": [client.upload(talk(tmp_path / "talk.wav", 5))]}
+        client.http.post("call/predict", json=body)  # and never fetched
+        event = client.http.post("call/predict", json=body).json()["event_id"]
+        with client.http.stream("GET", f"call/predict/{event}"):
+            wait_for(lambda: "ser_queue_waiting 2\n" in httpx.get(f"{page.url}metrics").text)
+        page.process.terminate()
+        assert_gone(page)
 
 
 def test_page_with_open_connections_ends(checkpoint, tmp_path):
