@@ -145,7 +145,7 @@ def show_inside(recording: FileData | None, request: gr.Request) -> Inside:
     """What the network hears of a recording."""
     with work.question("show_inside", request) as question:
         if recording is not None and loading.exception() is None:
-            with contextlib.suppress(AudioError):  # the card says why
+            with contextlib.suppress(AudioError, OSError):  # the card says why; an exported file alone shows nothing
                 return look_inside(loading.result().backend, load(recording.path))
         question.outcome = "refused"
         return nothing()

@@ -1,4 +1,4 @@
-"""Keras as a peer: an environment of its own outside the repository, and a process that trains when told."""
+"""Keras as a peer: an environment of its own outside the repository, and a process that does as it is told."""
 
 import subprocess
 import sys
@@ -18,19 +18,24 @@ class KerasMissingError(RuntimeError):
     """Keras cannot be installed here, and why."""
 
 
+def is_installed() -> bool:
+    """Whether Keras' environment is there."""
+    installed = ENVIRONMENT / REQUIREMENTS.name  # copied when everything in it is installed
+    return installed.is_file() and installed.read_text() == REQUIREMENTS.read_text()
+
+
 def keras_python() -> Path:
     """The interpreter of Keras' environment, which is made where it is not there yet.
 
     Raises:
         KerasMissingError: it cannot be made, for instance without a network.
     """
-    installed = ENVIRONMENT / REQUIREMENTS.name  # copied when everything in it is installed
     python = ENVIRONMENT / "bin" / "python"
-    if not installed.is_file() or installed.read_text() != REQUIREMENTS.read_text():
+    if not is_installed():
         print(f"Installing Keras into {ENVIRONMENT} ...", flush=True)
         run_or_raise([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
         run_or_raise([str(python), "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS)])
-        installed.write_text(REQUIREMENTS.read_text())
+        (ENVIRONMENT / REQUIREMENTS.name).write_text(REQUIREMENTS.read_text())
     return python
 
 
@@ -52,7 +57,14 @@ class KerasProcess:
 
     def train(self) -> None:
         """Train one pass over the batches."""
-        self._process.stdin.write("\n")
+        self._ask("train")
+
+    def predict(self) -> None:
+        """Predict the first batch."""
+        self._ask("predict")
+
+    def _ask(self, word: str) -> None:
+        self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
         self._expect("done")
 

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,12 +64,18 @@ def limited(name: str, value: float, unit: str, bar: float) -> Outcome:
 
 
 def medians(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int, warm_up: int = 2) -> tuple[float, float]:
-    """Median seconds of both, run in turns so that whatever else the machine does hits both alike."""
-    times: tuple[list[float], list[float]] = ([], [])
+    """Median seconds of both, run in turns."""
+    seconds = medians_in_turns({"ours": ours, "peer": peer}, rounds, warm_up)
+    return seconds["ours"], seconds["peer"]
+
+
+def medians_in_turns(functions: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 2) -> dict[str, float]:
+    """Median seconds of each, run in turns so that whatever else the machine does hits all alike."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
     for index in range(warm_up + rounds):
-        for function, collected in zip((ours, peer), times, strict=True):
+        for name, function in functions.items():
             start = time.perf_counter()
             function()
             if index >= warm_up:
-                collected.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(collected) for name, collected in times.items()}

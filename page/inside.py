@@ -6,8 +6,8 @@ from typing import TypedDict
 import numpy as np
 
 from ser_model.audio_io import SAMPLING_RATE
+from ser_model.backend import Backend
 from ser_model.inspection import inspect
-from ser_model.torch_backend import TorchBackend
 
 
 MAX_SECONDS = 30  # of a recording are shown
@@ -40,7 +40,7 @@ def nothing() -> Inside:
     return Inside(duration=0.0, is_cut=False, spectrogram=None, mfcc=None, attention=[], start=0.0, end=0.0)
 
 
-def look_inside(backend: TorchBackend, waveform: np.ndarray) -> Inside:
+def look_inside(backend: Backend, waveform: np.ndarray) -> Inside:
     """Pictures of the first `MAX_SECONDS` of a waveform at 16 kHz, float32 (samples,)."""
     shown = waveform[: MAX_SECONDS * SAMPLING_RATE]
     inspection = inspect(backend, shown)

@@ -83,6 +83,7 @@ def settings(backend: OnnxBackend) -> dict[str, float | tuple[str, ...]]:
     """What web.js must know; levels are amplitudes, full scale is 1."""
     return {
         "labels": backend.labels,
+        "temperature": backend.temperature,
         "answer_threshold": backend.rule.answer_threshold,
         "candidate_mass": backend.rule.candidate_mass,
         "arousal": [AROUSAL.get(label) for label in backend.labels],

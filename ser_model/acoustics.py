@@ -21,11 +21,46 @@ CONTRAST_GROUPS = 8  # of neighbouring mel bands
 SPECTRAL_SHAPE_SIZE = 6 + CONTRAST_GROUPS
 F0_SIZE = 2  # columns of the feature "f0": pitch and voicing
 VOICING_FLOOR = 1e-3  # keeps the logarithm of the harmonicity finite
+SUMMED_AT_ONCE = 16  # columns that an exported cumulative sum adds by one product
 
 
 def length_mask(lengths: torch.Tensor, size: int) -> torch.Tensor:
     """Boolean mask (batch, size), True at the positions before each item's length."""
     return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+def framed(waveforms: torch.Tensor, size: int, hop_length: int) -> torch.Tensor:
+    """Frames (batch, frames, size) that begin at each multiple of the hop and end within the waveforms.
+
+    An exported view of overlapping frames would be a look-up of each sample. Whole hops laid side by side are copies.
+    """
+    if not torch.compiler.is_exporting():
+        return waveforms.unfold(-1, size, hop_length)
+    frames = (waveforms.shape[1] - size) // hop_length + 1
+    hops = -(-size // hop_length)  # that a frame touches
+    padded = torch.nn.functional.pad(waveforms, (0, hop_length))[:, : (frames + hops - 1) * hop_length]
+    rows = padded.unflatten(1, (frames + hops - 1, hop_length))
+    parts = [rows[:, hop : hop + frames, : size - hop * hop_length] for hop in range(hops)]
+    return torch.cat(parts, -1)
+
+
+def cumulated(values: torch.Tensor) -> torch.Tensor:
+    """Cumulative sum over the last dimension; exported as products with triangles of ones, a third of the time."""
+    if not torch.compiler.is_exporting():
+        return values.cumsum(-1)
+    size = values.shape[-1]
+    missing = -size % SUMMED_AT_ONCE
+    blocks = torch.nn.functional.pad(values, (0, missing)) if missing else values
+    blocks = blocks.unflatten(-1, (-1, SUMMED_AT_ONCE))
+    within = blocks @ torch.ones(SUMMED_AT_ONCE, SUMMED_AT_ONCE).triu()
+    before = within[..., -1] @ torch.ones(blocks.shape[-2], blocks.shape[-2]).triu(1)
+    sums = (within + before[..., None]).flatten(-2)
+    return sums[..., :size] if missing else sums
+
+
+def moving_sum(values: torch.Tensor, size: int, step: int = 1) -> torch.Tensor:
+    """Sums of `size` neighbours, the first from each multiple of the step on; (batch, n) -> (batch, sums)."""
+    return torch.nn.functional.conv1d(values[:, None], values.new_ones(1, 1, size), stride=step)[:, 0]
 
 
 @functools.lru_cache(maxsize=32)
@@ -105,9 +140,9 @@ def mfcc_from_log_mel(log_mel: torch.Tensor, n_mfcc: int) -> torch.Tensor:
     float32 more than 1e-3 dB.
     """
     mean = log_mel.mean(-1, keepdim=True)
-    mfcc = (log_mel - mean) @ dct_matrix(log_mel.shape[-1], n_mfcc).to(log_mel)
-    mfcc[..., :1].add_(mean, alpha=math.sqrt(log_mel.shape[-1]))
-    return mfcc
+    share = log_mel.new_zeros(n_mfcc)
+    share[0] = math.sqrt(log_mel.shape[-1])
+    return (log_mel - mean) @ dct_matrix(log_mel.shape[-1], n_mfcc).to(log_mel) + mean * share
 
 
 @functools.lru_cache(maxsize=32)
@@ -132,17 +167,26 @@ def spectral_shape(log_mel: torch.Tensor, centres: torch.Tensor) -> torch.Tensor
         frame before; and the range in dB of each of CONTRAST_GROUPS groups of bands.
     """
     centres = centres / 1000
-    magnitudes = 10 ** (log_mel / 20)
+    magnitudes = (log_mel * (math.log(10) / 20)).exp()  # a quarter of the time of a power of 10
     shares = magnitudes / magnitudes.sum(-1, keepdim=True)
     level = power_to_db(magnitudes.square().mean(-1))
     centroid = shares @ centres
     bandwidth = (shares * (centres - centroid[..., None]).square()).sum(-1).sqrt()
-    below = (shares.cumsum(-1) < ROLLOFF_SHARE).sum(-1).clamp(max=len(centres) - 1)
+    below = (cumulated(shares) < ROLLOFF_SHARE).float().sum(-1).long().clamp(max=len(centres) - 1)
     flatness = log_mel.mean(-1) - level
     changes = torch.nn.functional.pad(log_mel[:, 1:] - log_mel[:, :-1], (0, 0, 1, 0))
     flux = changes.square().mean(-1).sqrt()
-    ranges = [group.amax(-1) - group.amin(-1) for group in log_mel.tensor_split(CONTRAST_GROUPS, -1)]
-    return torch.stack([level, centroid, bandwidth, centres[below], flatness, flux, *ranges], -1)
+    one_of_each = torch.stack([level, centroid, bandwidth, centres[below], flatness, flux], -1)
+    return torch.cat([one_of_each, ranges_of_groups(log_mel)], -1)
+
+
+def ranges_of_groups(log_mel: torch.Tensor) -> torch.Tensor:
+    """Range of each of CONTRAST_GROUPS groups of neighbouring bands, (batch, frames, CONTRAST_GROUPS)."""
+    if log_mel.shape[-1] % CONTRAST_GROUPS == 0:  # all at once, a third of the time
+        groups = log_mel.unflatten(-1, (CONTRAST_GROUPS, -1))
+        return groups.amax(-1) - groups.amin(-1)
+    groups = log_mel.tensor_split(CONTRAST_GROUPS, -1)
+    return torch.stack([group.amax(-1) - group.amin(-1) for group in groups], -1)
 
 
 @functools.lru_cache(maxsize=8)
@@ -181,6 +225,19 @@ def delta(features: torch.Tensor, lengths: torch.Tensor | None, order: int = 1) 
     return derivative
 
 
+def levels(waveforms: torch.Tensor, frame_length: int, hop_length: int) -> torch.Tensor:
+    """Level of each frame in dB, (batch, frames), no less than FLOOR_DB.
+
+    Frames share what they sum: the energies of the pieces that fit into both a frame and a hop.
+    """
+    piece, half = math.gcd(frame_length, hop_length), frame_length // 2
+    pieces = (waveforms.shape[1] + 2 * half) // piece
+    squares = torch.nn.functional.pad(waveforms, (half, half))[:, : pieces * piece].square()
+    energies = squares.unflatten(1, (pieces, piece)).sum(-1)
+    power = moving_sum(energies, frame_length // piece, hop_length // piece) / frame_length
+    return power_to_db(power).clamp(min=FLOOR_DB)
+
+
 def sound_interval(waveform: torch.Tensor, frame_length: int, hop_length: int, trim_db: float) -> tuple[int, int]:
     """First sample and end of a clip without the silence around it, as `librosa.effects.trim`.
 
@@ -192,9 +249,7 @@ def sound_interval(waveform: torch.Tensor, frame_length: int, hop_length: int, t
         hop_length: step from frame to frame in samples.
         trim_db: in dB.
     """
-    padded = torch.nn.functional.pad(waveform, (frame_length // 2, frame_length // 2))
-    power = padded.unfold(-1, frame_length, hop_length).square().mean(-1)
-    decibels = power_to_db(power).clamp(min=FLOOR_DB)
+    decibels = levels(waveform[None], frame_length, hop_length)[0]
     sounding = torch.nonzero(decibels - decibels.max() > -trim_db)[:, 0]
     last_start = (len(waveform) - 1) // hop_length  # the last frame may be centred on the clip's end
     start, end = min(int(sounding[0]), last_start), int(sounding[-1]) + 1

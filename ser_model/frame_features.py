@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers.audio_utils import chroma_filter_bank
 
-from .acoustics import F0_SIZE, ROLLOFF_SHARE, power_to_db
+from .acoustics import F0_SIZE, ROLLOFF_SHARE, cumulated, framed, moving_sum, power_to_db
 
 
 CROSSING_THRESHOLD = 1e-10  # samples between it and its negative have no sign
@@ -177,24 +177,26 @@ def chroma_filters(sampling_rate: int, n_fft: int) -> torch.Tensor:
     return torch.from_numpy(chroma_filter_bank(n_fft, CHROMA_BINS, sampling_rate)).float().T.contiguous()
 
 
-def fourier_lag_products(frames: torch.Tensor, window: int, longest: int) -> torch.Tensor:
-    """Sum of the products of each frame's first `window` samples with those `lag` samples later, by Fourier transform.
+def fourier_lag_products(waveforms: torch.Tensor, window: int, longest: int, hop_length: int) -> torch.Tensor:
+    """Sum of the products of `window` samples with those `lag` samples later, by Fourier transform.
 
     Args:
-        frames: (batch, frames, window + longest).
-        window: samples.
+        waveforms: (batch, samples).
+        window: samples, the first at each multiple of the hop.
         longest: lag in samples.
+        hop_length: samples.
 
     Returns:
-        For lags 0 to `longest`, (batch, frames, longest + 1).
+        For lags 0 to `longest`, (batch, windows, longest + 1).
     """
+    frames = waveforms.unfold(-1, window + longest, hop_length)
     transform_size = 1 << (frames.shape[-1] - 1).bit_length()  # others take up to 40 times as long
     # No lagged product wraps around, because the window ends `longest` samples before the frame.
     spectra = torch.fft.rfft(frames[..., :window], transform_size).conj() * torch.fft.rfft(frames, transform_size)
     return torch.fft.irfft(spectra, transform_size)[..., : longest + 1]
 
 
-LagProducts = Callable[[torch.Tensor, int, int], torch.Tensor]  # as fourier_lag_products
+LagProducts = Callable[[torch.Tensor, int, int, int], torch.Tensor]  # as fourier_lag_products
 
 
 def f0(sound: Sound, lag_products: LagProducts = fourier_lag_products) -> torch.Tensor:
@@ -205,18 +207,28 @@ def f0(sound: Sound, lag_products: LagProducts = fourier_lag_products) -> torch.
     a margin above the deepest, and not above 0 as in the paper, serves breathy voices too, whose troughs are shallow.
     Voicing is 1 less the difference there; frames below 0.6 are unvoiced.
     """
-    shortest, longest = (int(sound.sampling_rate / F0_RANGE[1]), -int(-sound.sampling_rate // F0_RANGE[0]))
+    shortest, longest = f0_lags(sound.sampling_rate)
     differences = normalised_differences(sound, longest, lag_products)[..., shortest - 1 :]
     # Both neighbours are needed to tell a trough and to find its lowest point, so the outermost lags are none.
     left, middle, right = differences[..., :-2], differences[..., 1:-1], differences[..., 2:]
-    deep = middle <= middle.amin(-1, keepdim=True) + F0_MARGIN
-    position = (deep & (middle <= left) & (middle <= right)).int().argmax(-1, keepdim=True)
+    bound = torch.minimum(torch.minimum(left, right), middle.amin(-1, keepdim=True) + F0_MARGIN)
+    position = (middle <= bound).int().argmax(-1, keepdim=True)
     left, middle, right = (values.gather(-1, position) for values in (left, middle, right))
     curvature = left - 2 * middle + right
     shift = torch.where(curvature > 0, (left - right) / (2 * curvature.clamp(min=SMALLEST_NORMAL)), 0.0)
     pitch = sound.sampling_rate / (position + shortest + 1 + shift.clamp(-1, 1))
     voicing = (1 - middle).clamp(0, 1)
     return torch.cat([torch.where(voicing > 1 - F0_UNVOICED, pitch, 0.0), voicing], -1)
+
+
+def f0_lags(sampling_rate: int) -> tuple[int, int]:
+    """The shortest and the longest period in samples."""
+    return int(sampling_rate / F0_RANGE[1]), -int(-sampling_rate // F0_RANGE[0])
+
+
+def f0_size(sampling_rate: int) -> int:
+    """Samples that the pitch of a frame is told by."""
+    return round(F0_WINDOW * sampling_rate) + f0_lags(sampling_rate)[1]
 
 
 def normalised_differences(sound: Sound, longest: int, lag_products: LagProducts) -> torch.Tensor:
@@ -230,18 +242,34 @@ def normalised_differences(sound: Sound, longest: int, lag_products: LagProducts
     padded = torch.nn.functional.pad(sound.waveforms, (size // 2, length))[:, :length]
     # Windows that overlap by whole steps share their products, and shorter transforms take half the time.
     step = hop_length if window % hop_length == 0 else window
-    products = lag_products(padded.unfold(-1, step + longest, hop_length), step, longest)
+    products = lag_products(padded, step, longest, hop_length)
     products = sum(products[:, first : first + frames] for first in range(window // step))
-    energies = moving_energy(padded, window).unfold(-1, longest + 1, sound.hop_length)
+    energies = framed(moving_energy(padded, window, math.gcd(window, hop_length)), longest + 1, hop_length)
     differences = (energies[..., :1] + energies - 2 * products)[..., 1:].clamp(min=0)
-    means = differences.cumsum(-1) / torch.arange(1, longest + 1)
+    means = cumulated(differences) / torch.arange(1, longest + 1)
     return torch.where(means > SMALLEST_NORMAL, differences / means, 1.0)
 
 
-def moving_energy(waveforms: torch.Tensor, window: int) -> torch.Tensor:
-    """Sum of the squares of `window` samples from each sample on, (batch, samples - window + 1)."""
-    cumulated = torch.nn.functional.pad(waveforms.double().square().cumsum(-1), (1, 0))
-    return (cumulated[:, window:] - cumulated[:, :-window]).float()
+def moving_energy(waveforms: torch.Tensor, window: int, piece: int) -> torch.Tensor:
+    """Sum of the squares of `window` samples from each sample on, (batch, samples - window + 1).
+
+    That is of whole pieces, less what the first has before the sample, and what the next has before the window's end.
+    Sums from the waveform's beginning would need double precision.
+
+    Args:
+        waveforms: (batch, samples).
+        window: samples.
+        piece: samples that the window is a multiple of.
+    """
+    samples, pieces = waveforms.shape[1], waveforms.shape[1] // piece + 1
+    squares = torch.nn.functional.pad(waveforms, (0, piece))[:, : pieces * piece].square()
+    squares = squares.unflatten(1, (pieces, piece))
+    before = torch.nn.functional.pad(cumulated(squares), (1, 0))
+    before, whole = before[..., :-1], before[..., -1]
+    count = window // piece
+    whole = moving_sum(whole, count)[:, :-1, None]
+    energies = whole - before[:, :-count] + before[:, count:]
+    return energies.flatten(1)[:, : samples - window + 1]
 
 
 # Name -> columns, and what computes them. Analyses hold them in this order.

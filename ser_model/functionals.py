@@ -86,13 +86,22 @@ def tracks_and_functionals(
     voiced = (pitch > 0) & mask[..., None]
     octaves = (pitch.clamp(min=1.0) / PITCH_REFERENCE).log2() * voiced
     tracks = smoothed(torch.cat([input_features[..., :functional_mfcc], shape, voicing, octaves], -1), mask)
-    valid = mask[..., None].to(tracks.dtype)
+    valid, voiced_valid = mask[..., None].to(tracks.dtype), voiced.to(tracks.dtype)
     step_valid = valid[:, 1:] * valid[:, :-1]
     steps = (tracks[:, 1:] - tracks[:, :-1]) * step_valid
-    moments, deviations = moments_over_time(tracks, valid)
-    step_moments, _ = moments_over_time(steps, step_valid)
     harmonicity = (voicing.clamp(min=VOICING_FLOOR) / (1 - voicing + VOICING_FLOOR)).log()
-    voiced_moments, _ = moments_over_time(torch.cat([octaves, harmonicity], -1), voiced.to(tracks.dtype))
+    # All moments at once, because on a processor it is the number of operations that takes the time.
+    count = tracks.shape[-1]
+    each = [
+        valid.expand(-1, -1, count),
+        with_one_more(step_valid).expand(-1, -1, count),
+        voiced_valid.expand(-1, -1, 2),
+    ]
+    everything = torch.cat([tracks, with_one_more(steps), octaves, harmonicity], -1)
+    all_moments, deviations = moments_over_time(everything, torch.cat(each, -1))
+    parts = [moment.split([count, count, 2], -1) for moment in all_moments]
+    moments, step_moments, voiced_moments = zip(*parts, strict=True)
+    deviations = deviations[..., :count]
     columns = [
         *moments,
         *step_moments[1:],
@@ -104,6 +113,11 @@ def tracks_and_functionals(
         pitch_and_rhythm(octaves, voiced, shape[..., 0], mask),
     ]
     return deviations[:, :frames], torch.cat(columns, -1)
+
+
+def with_one_more(steps: torch.Tensor) -> torch.Tensor:
+    """Steps from frame to frame, (batch, frames - 1, columns), with a frame more."""
+    return nn.functional.pad(steps, (0, 0, 0, 1))
 
 
 def loudest(level: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -130,7 +144,7 @@ def moments_over_time(values: torch.Tensor, valid: torch.Tensor) -> tuple[list[t
 
     Args:
         values: (batch, frames, columns).
-        valid: 1 at the frames that count, (batch, frames, 1).
+        valid: 1 at the frames that count, (batch, frames, columns), or (batch, frames, 1) for all columns.
 
     Returns:
         Mean, standard deviation, skewness, kurtosis, slope and curvature, (batch, columns) each; and the values as
@@ -145,8 +159,8 @@ def moments_over_time(values: torch.Tensor, valid: torch.Tensor) -> tuple[list[t
     times = times / mean_over_time(times.square(), valid).clamp(min=1.0).sqrt()[:, None]
     squares = deviations.square()
     products = (squares * deviations, squares.square(), deviations * times, deviations * (times.square() - 1))
-    higher = mean_over_time(torch.cat(products, -1), valid)
-    return [mean, deviation, *higher.chunk(len(products), -1)], deviations
+    higher = mean_over_time(torch.stack(products, 2), valid[:, :, None])
+    return [mean, deviation, *higher.unbind(1)], deviations
 
 
 def autocorrelation(deviations: torch.Tensor, valid: torch.Tensor, lag: int) -> torch.Tensor:

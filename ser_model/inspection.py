@@ -1,12 +1,15 @@
 """What the network gets of a recording, and to which moments it listens."""
 
+import functools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from .acoustics import sound_interval
 from .audio_io import SAMPLING_RATE
+from .backend import Backend
 from .feature_extraction_ser import SERFeatureExtractor
 from .torch_backend import TorchBackend
 
@@ -32,9 +35,21 @@ class Inspection:
     end: float
 
 
+@functools.lru_cache(maxsize=1)
+def torch_backend(folder: Path) -> TorchBackend:
+    """A checkpoint in PyTorch, which alone shows what is inside."""
+    return TorchBackend(folder)
+
+
 @torch.inference_mode()
-def inspect(backend: TorchBackend, waveform: np.ndarray) -> Inspection:
-    """What the network of `backend` makes of a mono waveform at 16 kHz, float32 (samples,)."""
+def inspect(backend: Backend, waveform: np.ndarray) -> Inspection:
+    """What the network of `backend` makes of a mono waveform at 16 kHz, float32 (samples,).
+
+    Raises:
+        OSError: an exported file answers, and PyTorch's files are not beside it.
+    """
+    if not isinstance(backend, TorchBackend):
+        backend = torch_backend(backend.folder)
     extractor = backend.extractor
     shown = SERFeatureExtractor(
         **{**extractor.to_dict(), "feature_names": ["log_mel", "mfcc"], "trim_db": None},

@@ -251,7 +251,7 @@ class SERClassifier(nn.Module):
 
     def mean_of_heads(self, logits: torch.Tensor) -> torch.Tensor:
         """Logits (batch, labels) of [`head_logits`]."""
-        return sum(weight * one for weight, one in zip(self.weights, logits, strict=True))
+        return (logits * logits.new_tensor(self.weights)[:, None, None]).sum(0)
 
     def head_logits(self, sequence: torch.Tensor, functionals: torch.Tensor | None = None) -> torch.Tensor:
         """Logits of each head, (heads, batch, labels), in the order of `HEADS`; of [`EncoderOutput`]'s fields."""

@@ -1,15 +1,18 @@
 """Runs an exported checkpoint in onnxruntime, without PyTorch and transformers. See onnx_export.py for the file."""
 
+import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .answer_rule import ANSWER_THRESHOLD, CANDIDATE_MASS, AnswerRule
+from .answer_rule import AnswerRule
 from .audio_io import SAMPLING_RATE
 from .backend import Backend, BackendOutput
+from .files import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, digest
 
 
 try:
@@ -20,12 +23,11 @@ except ImportError as error:
     ) from error
 
 
-MODEL_FILE = "model.onnx"  # in a folder, or on the Hub
-FILES = (MODEL_FILE,)
+MODEL_FILE = ONNX_FILE  # in a folder, or on the Hub
 INPUTS = ["waveforms", "lengths"]
-OUTPUTS = ["probabilities", "familiarity"]  # the second only where the checkpoint measures it
-LABELS_KEY, RATE_KEY = "labels", "sampling_rate"  # of the file's metadata
-THRESHOLD_KEY, MASS_KEY = "answer_threshold", "candidate_mass"
+OUTPUTS = ["logits", "familiarity"]  # the second only where the checkpoint measures it
+LABELS_KEY, RATE_KEY, WEIGHTS_KEY = "labels", "sampling_rate", "weights_sha256"  # of the file's metadata
+RULE_NAMES = tuple(field.name for field in dataclasses.fields(AnswerRule))  # as in a configuration
 ERRORS_ONLY = 3  # onnxruntime's log level
 
 
@@ -33,26 +35,34 @@ class OnnxBackend(Backend):
     """
     From waveforms to the probabilities of the labels, and the familiarity.
 
+    Beside the weights that the file was made from, their configuration says which temperature and thresholds an
+    answer has, so that these can change without another file; alone the file says it.
+
     Args:
         path: the file, or a folder that holds it as model.onnx.
         num_threads: threads of onnxruntime; by default its own choice.
 
     Raises:
-        OSError: no such file, or one that is damaged or no exported checkpoint.
+        OSError: no such file, one that is damaged or no exported checkpoint, or the weights beside it are others.
     """
 
     def __init__(self, path: Path, num_threads: int | None = None):
         path = model_file(path)
+        self.folder = path.parent
         self.session = load_session(path, num_threads)
         metadata = self.session.get_modelmeta().custom_metadata_map
-        if [entry.name for entry in self.session.get_inputs()] != INPUTS or LABELS_KEY not in metadata:
-            raise OSError(f"'{path}' is no exported checkpoint: one is written by `python -m ser_model export`.")
-        if metadata[RATE_KEY] != str(SAMPLING_RATE):
-            raise OSError(f"'{path}' works at {metadata[RATE_KEY]} Hz; {SAMPLING_RATE} Hz are needed.")
-        self.labels = tuple(json.loads(metadata[LABELS_KEY]))
-        self.rule = AnswerRule(
-            float(metadata.get(THRESHOLD_KEY, ANSWER_THRESHOLD)), float(metadata.get(MASS_KEY, CANDIDATE_MASS))
-        )
+        if [entry.name for entry in self.session.get_inputs()] != INPUTS or WEIGHTS_KEY not in metadata:
+            raise OSError(
+                f"'{path}' is no exported checkpoint, or one of an older version: write it by `python -m ser_model "
+                "export`."
+            )
+        settings = {name: json.loads(value) for name, value in metadata.items()}
+        if settings[RATE_KEY] != SAMPLING_RATE:
+            raise OSError(f"'{path}' works at {settings[RATE_KEY]} Hz; {SAMPLING_RATE} Hz are needed.")
+        self.labels = tuple(settings[LABELS_KEY])
+        settings |= settings_beside(path, settings[WEIGHTS_KEY])
+        self.temperature = settings["temperature"]
+        self.rule = answer_rule(settings)
 
     def run(self, waveforms: Sequence[np.ndarray]) -> BackendOutput:
         """What the network makes of mono waveforms (samples,) at 16 kHz."""
@@ -60,7 +70,40 @@ class OnnxBackend(Backend):
         padded = np.zeros((len(waveforms), lengths.max()), np.float32)
         for row, waveform in zip(padded, waveforms, strict=True):
             row[: len(waveform)] = waveform
-        return BackendOutput(*self.session.run(None, dict(zip(INPUTS, (padded, lengths), strict=True))))
+        logits, *familiarity = self.session.run(None, dict(zip(INPUTS, (padded, lengths), strict=True)))
+        return BackendOutput(softmax(logits / np.float32(self.temperature)), *familiarity)
+
+
+def settings_beside(path: Path, weights_digest: str) -> dict[str, Any]:
+    """What the configuration beside a file says, if it is that of the weights that the file was made from.
+
+    Raises:
+        OSError: the weights beside it are others.
+    """
+    weights, config = path.with_name(WEIGHTS_FILE), path.with_name(CONFIG_FILE)
+    if not (weights.is_file() and config.is_file()):
+        return {}
+    if digest(weights) != weights_digest:
+        raise OSError(
+            f"'{path}' was made of other weights than those in '{weights}': write it anew by `python -m ser_model "
+            f"export {path.parent} --output {path}`, or use the backend 'torch'."
+        )
+    try:
+        settings = json.loads(config.read_text(encoding="utf-8"))
+        return {name: settings[name] for name in ("temperature", *RULE_NAMES) if name in settings}
+    except (ValueError, TypeError) as error:
+        raise OSError(f"'{config}' is no JSON object: {error}.") from error
+
+
+def answer_rule(settings: Mapping[str, Any]) -> AnswerRule:
+    """The rule that settings have, by the names of its fields."""
+    return AnswerRule(**{name: settings[name] for name in RULE_NAMES if name in settings})
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities, (batch, labels)."""
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
 
 
 def model_file(path: Path) -> Path:

@@ -3,6 +3,7 @@
 recording > audio_io > speech_activity > whole, or windows of a long one > backend (the network) > Prediction
 """
 
+import importlib.util
 import itertools
 import os
 import re
@@ -15,6 +16,7 @@ import numpy as np
 from .adaptation import AdaptedBackend, voice_correction
 from .audio_io import SAMPLING_RATE, AudioError, AudioInput, load_audio
 from .backend import Backend, BackendOutput, joined_outputs
+from .files import CHECKPOINT_FILES, ONNX_FILE, TORCH_FILES
 from .prediction import NO_SPEECH, Prediction, Segment
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_by_block, speech_seconds
 from .stream import EmotionStream
@@ -22,7 +24,7 @@ from .stream import EmotionStream
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # "name" or "owner/name"
-BACKENDS = ("torch", "onnx")
+BACKENDS = ("onnx", "torch")
 
 WHOLE_SECONDS = 6.0  # recordings up to this length are answered as a whole, like the clips that the model learnt from
 WINDOW_SECONDS = 3.0  # what the network hears at a time of a longer one
@@ -57,7 +59,7 @@ class EmotionRecognizer:
         *,
         revision: str | None = None,
         cache_dir: str | os.PathLike | None = None,
-        backend: str = "torch",
+        backend: str | None = None,
         num_threads: int | None = None,
     ) -> Self:
         """
@@ -65,11 +67,11 @@ class EmotionRecognizer:
 
         Args:
             path_or_id: folder of a checkpoint, or the id of a model on the Hub ("owner/name"); by default the
-                checkpoint that comes with this package. For the backend "onnx" a file that `python -m ser_model
-                export` wrote, or a folder or id that holds it as model.onnx.
+                checkpoint that comes with this package. Or a file that `python -m ser_model export` wrote.
             revision: branch, tag or commit on the Hub.
             cache_dir: where files of the Hub are kept, if not at huggingface_hub's usual place.
-            backend: what runs the network: "torch", or "onnx", which needs onnxruntime alone.
+            backend: what runs the network: "onnx", which answers sooner and needs no PyTorch, or "torch"; the answers
+                are the same. By default "onnx" where the model has its file, model.onnx.
             num_threads: threads of the backend in this process; by default its own choice. One is fastest for single
                 clips.
 
@@ -78,19 +80,21 @@ class EmotionRecognizer:
             ValueError: an unknown backend.
             ImportError: the backend is not installed.
         """
-        if backend not in BACKENDS:
+        if backend not in (None, *BACKENDS):
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {backend!r}.")
-        if backend == "onnx":
-            from .onnx_backend import FILES, OnnxBackend
+        names = (ONNX_FILE,) if backend == "onnx" else TORCH_FILES if backend == "torch" else CHECKPOINT_FILES
+        path = checkpoint_path(path_or_id, revision, cache_dir, names)
+        if backend == "onnx" or (backend is None and has_onnx(path)):
+            from .onnx_backend import OnnxBackend
 
-            return cls(OnnxBackend(checkpoint_path(path_or_id, revision, cache_dir, FILES), num_threads))
+            return cls(OnnxBackend(path, num_threads))
         import torch
 
-        from .torch_backend import FILES, TorchBackend
+        from .torch_backend import TorchBackend
 
         if num_threads is not None:
             torch.set_num_threads(num_threads)
-        return cls(TorchBackend(checkpoint_path(path_or_id, revision, cache_dir, FILES)))
+        return cls(TorchBackend(path))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -226,6 +230,12 @@ class EmotionRecognizer:
         )
         whole = self._answer(output.mean(), 0) if output else self._answer(None, None)
         return Prediction.from_probabilities(**whole, duration=seconds(waveform), segments=segments)
+
+
+def has_onnx(path: Path) -> bool:
+    """Whether a checkpoint is an ONNX file or a folder that has one, and what runs it is installed."""
+    is_one = path.is_file() or (path / ONNX_FILE).is_file()
+    return is_one and importlib.util.find_spec("onnxruntime") is not None
 
 
 def checkpoint_path(

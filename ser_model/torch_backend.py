@@ -15,13 +15,10 @@ from .audio_io import SAMPLING_RATE
 from .backend import Backend, BackendOutput
 from .configuration_ser import SERConfig
 from .feature_extraction_ser import SERFeatureExtractor
+from .files import CONFIG_FILE, EXTRACTOR_FILE, TORCH_FILES, WEIGHTS_FILE
 from .network_ser import SERNetwork
 
 
-CONFIG_FILE = "config.json"
-EXTRACTOR_FILE = "preprocessor_config.json"
-WEIGHTS_FILE = "model.safetensors"
-FILES = (CONFIG_FILE, EXTRACTOR_FILE, WEIGHTS_FILE)
 ENCODER_PREFIX = "ser."  # of SERForAudioClassification's encoder; SERNetwork has it at the top
 
 
@@ -38,9 +35,11 @@ class TorchBackend(Backend):
 
     def __init__(self, folder: Path):
         check_folder(folder)
+        self.folder = folder
         config, self.extractor = load_settings(folder)
         self.labels = tuple(config.id2label[index] for index in range(config.num_labels))
         self.rule = AnswerRule(config.answer_threshold, config.candidate_mass)
+        self.temperature = config.temperature
         self.network = SERNetwork(config).eval()
         load_weights(self.network, folder / WEIGHTS_FILE)
 
@@ -55,12 +54,12 @@ class TorchBackend(Backend):
 
 def check_folder(folder: Path) -> None:
     """Raise if a file is missing, or if the config is not one of ours."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    missing = [name for name in TORCH_FILES if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
             f"'{folder}' is no checkpoint: {', '.join(missing)} missing. A checkpoint is a folder with "
-            f"{', '.join(FILES)}, as save_pretrained writes it; weights in any other format are not read, but for "
-            "an exported model.onnx by the backend 'onnx'."
+            f"{', '.join(TORCH_FILES)}, as save_pretrained writes it; weights in any other format are not read, but "
+            "for an exported model.onnx by the backend 'onnx'."
         )
     try:
         model_type = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")).get("model_type")

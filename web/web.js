@@ -115,7 +115,15 @@ async function run(waveforms) {
     waveforms: new ort.Tensor("float32", padded, [waveforms.length, longest]),
     lengths: new ort.Tensor("int32", waveforms.map(({ length }) => length), [waveforms.length]),
   });
-  return outputs.probabilities.data;
+  const count = settings.labels.length;
+  return waveforms.flatMap((_, row) => softmax(outputs.logits.data.subarray(row * count, (row + 1) * count)));
+}
+
+function softmax(logits) {
+  const highest = Math.max(...logits);
+  const weights = Array.from(logits, (logit) => Math.exp((logit - highest) / settings.temperature));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
 }
 
 function peak(waveform) {

@@ -1,6 +1,7 @@
 """The exported file answers as PyTorch does, whatever the settings, lengths and padding, and without PyTorch."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,15 +10,20 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
+import torch
 
 from ser_model import EmotionRecognizer
 from ser_model.__main__ import main
+from ser_model.acoustics import power_spectrogram
 from ser_model.answer_rule import AnswerRule
 from ser_model.audio_io import load_audio
 from ser_model.configuration_ser import HEADS
+from ser_model.frame_features import fourier_lag_products
+from ser_model.inspection import inspect
 from ser_model.network_ser import SERNetwork
-from ser_model.onnx_backend import OnnxBackend
+from ser_model.onnx_backend import OnnxBackend, softmax
 from ser_model.onnx_export import export_onnx, quantise_weights
+from ser_model.onnx_layers import folded_lag_products, folded_power_spectrogram
 from ser_model.recognizer import PRETRAINED
 from ser_model.torch_backend import TorchBackend
 from tests.conftest import LABELS, save_random_checkpoint
@@ -126,7 +132,8 @@ def test_padding_does_not_matter(shipped, clips):
         for row, length in zip(padded, lengths, strict=True):
             row[:length] = speech_like(2.0)[:length]  # the pitch of a constant would be that of rounding
         expected = [backend.probabilities([row[:length]])[0] for row, length in zip(padded, lengths, strict=True)]
-        answers = backend.session.run(None, {"waveforms": padded, "lengths": lengths})[0]
+        logits = backend.session.run(None, {"waveforms": padded, "lengths": lengths})[0]
+        answers = softmax(logits / backend.temperature)
         np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
@@ -134,7 +141,8 @@ def test_file_tells_what_it_is_and_nothing_of_this_machine(shipped):
     for path in shipped.values():
         model = onnx.load(path)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
-        assert metadata.keys() == {"labels", "sampling_rate", "answer_threshold", "candidate_mass"}
+        rule = {"temperature", "answer_threshold", "candidate_mass"}
+        assert metadata.keys() == {"labels", "sampling_rate", "weights_sha256"} | rule
         assert json.loads(metadata["labels"]) == list(TorchBackend(PRETRAINED).labels)
         assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
         content = path.read_bytes()
@@ -173,19 +181,22 @@ def test_features_that_cannot_be_exported(tmp_path, capsys):
 ANSWER_WITHOUT_TORCH = """
 import json, sys
 from ser_model import EmotionRecognizer
-prediction = EmotionRecognizer.from_pretrained(sys.argv[1], backend="onnx", num_threads=1).predict(sys.argv[2])
+model = sys.argv[2] if len(sys.argv) > 2 else None
+prediction = EmotionRecognizer.from_pretrained(model, num_threads=1).predict(sys.argv[1])
 assert not {"torch", "transformers", "onnx", "onnxscript"} & sys.modules.keys()
 print(json.dumps(prediction.to_dict()))
 """
 
 
-def test_recogniser_answers_without_pytorch(shipped, tmp_path):
+@pytest.mark.parametrize("model", ["the one that comes along", "a file"])
+def test_recogniser_answers_without_pytorch(model, shipped, tmp_path):
     soundfile.write(tmp_path / "long.wav", speech_like(9.0), RATE)
-    command = [sys.executable, "-c", ANSWER_WITHOUT_TORCH, str(shipped[False]), str(tmp_path / "long.wav")]
+    arguments = [str(tmp_path / "long.wav"), *([str(shipped[False])] if model == "a file" else [])]
+    command = [sys.executable, "-c", ANSWER_WITHOUT_TORCH, *arguments]
     process = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     answer = json.loads(process.stdout)
-    expected = EmotionRecognizer.from_pretrained().predict(tmp_path / "long.wav").to_dict()
+    expected = EmotionRecognizer.from_pretrained(backend="torch").predict(tmp_path / "long.wav").to_dict()
     assert answer["label"] == expected["label"]
     assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-3)
     for segment, other in zip(answer["segments"], expected["segments"], strict=True):
@@ -225,6 +236,25 @@ def test_files_that_are_none(write, message, tmp_path):
         EmotionRecognizer.from_pretrained(tmp_path, backend="onnx")
 
 
+SHAPES = [(512, 400, 160), (400, 301, 200), (2048, 2048, 512), (513, 401, 128), (481, 480, 163)]
+
+
+@pytest.mark.parametrize(("n_fft", "win_length", "hop_length"), SHAPES)
+def test_folded_spectrum(n_fft, win_length, hop_length):
+    waveforms = torch.from_numpy(speech_like(1.0))[None]
+    expected = power_spectrogram(waveforms, n_fft, win_length, hop_length)
+    power = folded_power_spectrogram(waveforms, n_fft, win_length, hop_length)
+    torch.testing.assert_close(power, expected, atol=2e-6 * float(expected.max()), rtol=0)
+
+
+@pytest.mark.parametrize(("window", "hop_length"), [(160, 160), (640, 200), (128, 128), (163, 163), (320, 320)])
+def test_folded_lag_products(window, hop_length):
+    waveforms = torch.from_numpy(speech_like(1.0))[None]
+    expected = fourier_lag_products(waveforms, window, 267, hop_length)
+    products = folded_lag_products(waveforms, window, 267, hop_length)
+    torch.testing.assert_close(products, expected, atol=2e-6 * float(expected.max()), rtol=0)
+
+
 def nothing() -> onnx.ModelProto:
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     output = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
@@ -236,6 +266,67 @@ def nothing() -> onnx.ModelProto:
 def test_waveforms_that_are_none(waveform, shipped):
     with pytest.raises(ValueError, match="finite samples is needed"):
         OnnxBackend(shipped[False]).probabilities([waveform.astype(np.float32)])
+
+
+def test_the_file_that_comes_along_is_that_of_the_weights(clips):
+    """`python -m ser_model export --output ser_model/pretrained/model.onnx` writes it."""
+    assert (PRETRAINED / "model.onnx").stat().st_size < LARGEST
+    assert_same(OnnxBackend(PRETRAINED), TorchBackend(PRETRAINED), clips, CLOSE)
+
+
+@pytest.fixture
+def exported(checkpoint, tmp_path) -> Path:
+    """A small checkpoint with its file."""
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    export_onnx(folder, folder / "model.onnx")
+    return folder
+
+
+def test_which_backend_answers(exported):
+    assert isinstance(EmotionRecognizer.from_pretrained(exported).backend, OnnxBackend)
+    assert isinstance(EmotionRecognizer.from_pretrained(exported / "model.onnx").backend, OnnxBackend)
+    in_torch = EmotionRecognizer.from_pretrained(exported, backend="torch")
+    assert isinstance(in_torch.backend, TorchBackend)
+    (exported / "model.onnx").unlink()
+    assert isinstance(EmotionRecognizer.from_pretrained(exported).backend, TorchBackend)
+
+
+def test_adapted_answers_are_those_of_pytorch(exported, speech):
+    answers = []
+    for backend in (None, "torch"):
+        adapted = EmotionRecognizer.from_pretrained(exported, backend=backend).adapt([(RATE, speech)])
+        answers.append(adapted.predict(speech, sampling_rate=RATE).scores)
+    assert answers[0] == pytest.approx(answers[1], abs=CLOSE)
+
+
+def test_other_weights_are_told(exported):
+    weights = exported / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(OSError, match=r"was made of other weights than those in .*python -m ser_model export"):
+        EmotionRecognizer.from_pretrained(exported)
+    assert isinstance(EmotionRecognizer.from_pretrained(exported, backend="torch").backend, TorchBackend)
+
+
+def test_temperature_and_thresholds_change_without_another_file(exported, clips):
+    config = exported / "config.json"
+    changes = {"temperature": 3.0, "answer_threshold": 0.75, "candidate_mass": 0.61}
+    config.write_text(json.dumps(json.loads(config.read_text()) | changes))
+    of_torch, of_file = TorchBackend(exported), OnnxBackend(exported)
+    assert of_file.rule == of_torch.rule == AnswerRule(answer_threshold=0.75, candidate_mass=0.61)
+    assert_same(of_file, of_torch, clips, CLOSE)
+
+
+def test_inside_view_beside_an_exported_file(exported, tmp_path, speech):
+    expected = inspect(TorchBackend(exported), speech)
+    np.testing.assert_array_equal(inspect(OnnxBackend(exported), speech).log_mel, expected.log_mel)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(exported / "model.onnx", alone)
+    with pytest.raises(OSError, match="is no checkpoint"):
+        inspect(OnnxBackend(alone), speech)
 
 
 def test_real_clips(shipped, corpora_root):

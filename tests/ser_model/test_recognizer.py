@@ -347,7 +347,10 @@ def test_from_the_hub(monkeypatch, checkpoint, tmp_path):
     assert asked["repo_id"] == "someone/emotions"
     assert asked["revision"] == "v1"
     assert asked["cache_dir"] == tmp_path
-    assert set(asked["allow_patterns"]) == {"config.json", "preprocessor_config.json", "model.safetensors"}
+    of_torch = {"config.json", "preprocessor_config.json", "model.safetensors"}
+    assert set(asked["allow_patterns"]) == {*of_torch, "model.onnx"}
+    EmotionRecognizer.from_pretrained("someone/emotions", backend="torch")
+    assert set(asked["allow_patterns"]) == of_torch
 
 
 def test_a_model_that_the_hub_does_not_have(monkeypatch):

@@ -13,9 +13,9 @@ from huggingface_hub import RepoCard
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
+from ser_model.files import CHECKPOINT_FILES, CONFIG_FILE, EXTRACTOR_FILE, TORCH_FILES
 from ser_model.onnx_backend import MODEL_FILE
 from ser_model.onnx_export import export_onnx, not_exported, quantise_weights
-from ser_model.torch_backend import CONFIG_FILE, EXTRACTOR_FILE, FILES
 from train.evaluation.adaptation import ADAPTATION_FILE
 from train.evaluation.never_heard import NEVER_HEARD_FILE
 from train.evaluation.reporting import METRICS_FILE, draw_confusions
@@ -41,7 +41,7 @@ SPACE_FILES = ("app.py", "requirements.txt", "packages.txt", LICENCE_FILE)
 SPACE_PATTERNS = (
     "page/**/[!.]*.*",
     "ser_model/*.py",
-    *(f"{SHIPPED}/{name}" for name in (*FILES, METRICS_FILE, NEVER_HEARD_FILE, RECIPE_FILE)),  # the page tells of them
+    *(f"{SHIPPED}/{name}" for name in (*CHECKPOINT_FILES, METRICS_FILE, NEVER_HEARD_FILE, RECIPE_FILE)),
 )
 SPACE_OWNED = ("*.py", "page/*", "ser_model/*")
 STATIC_OWNED = ("*.js", "*.mjs", "*.wasm", "*.onnx")
@@ -75,7 +75,7 @@ def publish_space(repo_id: str, *, private: bool = False, static: bool = False) 
 def model_files(checkpoint: Path, repo_id: str) -> dict[str, bytes]:
     """Path in the repository of the model -> content; everything that is sent is here."""
     check_evaluated(checkpoint)
-    copied = (*FILES, METRICS_FILE, RECIPE_FILE)
+    copied = (*TORCH_FILES, METRICS_FILE, RECIPE_FILE)
     missing = [name for name in copied if not (checkpoint / name).is_file()]
     if missing:
         raise FileNotFoundError(f"{checkpoint} has no {', '.join(missing)}: it is no checkpoint of this project.")

@@ -1,0 +1,18 @@
+"""Names of the files of a checkpoint, and how they are told apart; none of what reads them is imported."""
+
+import hashlib
+from pathlib import Path
+
+
+CONFIG_FILE = "config.json"
+EXTRACTOR_FILE = "preprocessor_config.json"
+WEIGHTS_FILE = "model.safetensors"
+ONNX_FILE = "model.onnx"
+TORCH_FILES = (CONFIG_FILE, EXTRACTOR_FILE, WEIGHTS_FILE)  # what PyTorch needs
+CHECKPOINT_FILES = (*TORCH_FILES, ONNX_FILE)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
