@@ -183,6 +183,8 @@ def test_files_that_are_none(tmp_path):
         (encoded(np.array([0.0, np.nan]), subtype="FLOAT"), "unusable"),
         (np.zeros(0, np.float32), "no_samples"),
     ],
+    # Their bytes hold the time at which they were made: as names they would differ between processes.
+    ids=["nothing", "text", "no_frames", "nan", "empty_array"],
 )
 def test_an_error_tells_its_kind(given, reason):
     with pytest.raises(AudioError) as caught:
