@@ -135,7 +135,7 @@ def load_utterances(recipe: Recipe, corpora_root: Path) -> Dataset:
     return load_corpora(recipe.corpora, corpora_root, labels=recipe.labels, label_map=recipe.label_map)
 
 
-def with_labels_heard(test: Dataset, train: Dataset) -> Dataset:
+def with_trained_labels(test: Dataset, train: Dataset) -> Dataset:
     """The clips of a test set whose label occurs in training: no model tells apart what it never heard.
 
     Raises:
@@ -240,7 +240,7 @@ def run_round(entry: Round, recipe: Recipe, dataset: Dataset, corpora_root: Path
     splits = split_fold(dataset, entry.fold, seed=entry.seed, fraction=recipe.validation_fraction)
     left_out = not set(splits["test"]["corpus"][:]) <= set(splits["train"]["corpus"][:])
     if left_out:
-        splits["test"] = with_labels_heard(splits["test"], splits["train"])
+        splits["test"] = with_trained_labels(splits["test"], splits["train"])
     splits["train"] = shares_of_corpora(splits["train"], recipe.shares)
     checkpoint = fit(recipe, splits, entry.folder, seed=entry.seed, resume=True)
     check_unheard(checkpoint, entry.fold, splits["test"])

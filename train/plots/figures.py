@@ -281,11 +281,11 @@ def save_pooled_states(states: np.ndarray, labels: Sequence[str], path: Path, ti
     chosen = np.random.default_rng(0).permutation(len(states))[:PROJECTED_CLIPS]
     states, labels = np.asarray(states, dtype=np.float64)[chosen], np.asarray(labels)[chosen]
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
-    components, explained = principal_components(states)
+    components, variance = principal_components(states)
     draw_emotions(left, components[:, :2], labels)
     left.set_title("principal components")
-    left.set_xlabel(f"first ({100 * explained[0]:.0f} % of the variance)")
-    left.set_ylabel(f"second ({100 * explained[1]:.0f} %)")
+    left.set_xlabel(f"first ({100 * variance[0]:.0f} % of the variance)")
+    left.set_ylabel(f"second ({100 * variance[1]:.0f} %)")
     draw_emotions(right, neighbour_map(components), labels)
     right.set_title("t-SNE (distances between groups mean nothing)")
     for axes in (left, right):

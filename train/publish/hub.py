@@ -97,10 +97,10 @@ def send(files: Mapping[str, bytes], repository: Repository, *, message: str, ta
         raise HubError("There is no token. Set HF_TOKEN to one that may write, or run `hf auth login`.")
     api = HfApi()
     try:
-        url = patiently(lambda: make_repository(api, repository))
-        commit, changed = patiently(lambda: commit_changes(api, files, repository, message, tag))
+        url = with_retries(lambda: make_repository(api, repository))
+        commit, changed = with_retries(lambda: commit_changes(api, files, repository, message, tag))
         if tag is not None:
-            patiently(lambda: api.create_tag(**repository.address, tag=tag, revision=commit, exist_ok=True))
+            with_retries(lambda: api.create_tag(**repository.address, tag=tag, revision=commit, exist_ok=True))
     except HTTPError as error:
         raise HubError(explain(error, repository.repo_id)) from error
     except RuntimeError as error:  # a large file that did not get through, however often the client tried
@@ -153,7 +153,7 @@ def check_tag(api: HfApi, repository: Repository, tag: str, commit: str | None) 
         raise HubError(f"{tag} marks other files of {repository.repo_id} already. Give another --revision.")
 
 
-def patiently(ask: Callable[[], Result]) -> Result:
+def with_retries(ask: Callable[[], Result]) -> Result:
     """What `ask` returns; it is asked again while the Hub is busy or out of reach, but not for ever."""
     for attempt in range(1, TRIES):
         try:

@@ -30,7 +30,7 @@ REFITTED = (
     "It was trained twice: without validation speakers, by whom it was judged, and then from the beginning with them."
 )
 # When the shipped checkpoint and train/results were measured.
-COPY = "Of EmoDB's 535 clips 437 were at hand, and of them only 9, by two speakers, express boredom."
+EMODB_AT_HAND = "Of EmoDB's 535 clips 437 were at hand, and of them only 9, by two speakers, express boredom."
 METRICS = {"uar": ("recall", "UAR (%)"), "accuracy": ("accuracy", "Accuracy (%)"), "macro_f1": ("f1", "Macro F1 (%)")}
 LARGEST_GAP = 0.05  # in UAR between the sexes, beyond which the card says more
 TAGS = ("speech-emotion-recognition", "emotion", "mfcc", "lstm", "audio", "speech")
@@ -81,7 +81,7 @@ def render_model_card(
         chance=percent(1 / len(metrics["labels"])),
         protocol_sentence=protocol_sentence(metrics, SELECTION if shipped else ""),
         results_table=results_table(metrics),
-        corpus_remarks=corpus_remarks(metrics, COPY if shipped else ""),
+        corpus_remarks=corpus_remarks(metrics, EMODB_AT_HAND if shipped else ""),
         recall_table=recall_table(metrics),
         sex_table=sex_table(metrics),
         sex_notes=sex_notes(metrics),

@@ -11,7 +11,7 @@ from train.data import CORPORA
 from train.evaluation.never_heard import NEVER_HEARD_FILE
 from train.evaluation.reporting import METRICS_FILE, corpus_title
 from train.report.model_card import (
-    COPY,
+    EMODB_AT_HAND,
     SELECTION,
     SHIPPED,
     corpus_remarks,
@@ -211,7 +211,7 @@ def readme_systems(baselines: Mapping[str, Mapping[str, Any]]) -> str:
     """The systems as README shows them, and what their recipes were chosen on; unknown corpora; voices adapted to."""
     runs = recorded_runs()
     of_one_corpus = [entry for entry in baselines.values() if len(entry["trained_on"]) == 1]
-    parts = [systems_table([*runs, PRETRAINED], of_one_corpus), COPY]
+    parts = [systems_table([*runs, PRETRAINED], of_one_corpus), EMODB_AT_HAND]
     if notes := choice_notes(runs):
         parts.append(folded("Which figures are not free of a choice, and UAR by fold", notes))
     if unknown := cross_corpus_table(runs, baselines):
@@ -236,7 +236,7 @@ def readme_results(metrics: Mapping[str, Any]) -> str:
         f"[`{METRICS_FILE}`](../{SHIPPED}/{METRICS_FILE}) by `{metrics['command']}`."
     )
     measured = f"{protocol_sentence(metrics, SELECTION)} UAR is the mean recall over emotions."
-    return "\n\n".join([measured, results_table(metrics), corpus_remarks(metrics, COPY), calibration])
+    return "\n\n".join([measured, results_table(metrics), corpus_remarks(metrics, EMODB_AT_HAND), calibration])
 
 
 def readme_benchmarks(benchmarks: Mapping[str, Any]) -> str:

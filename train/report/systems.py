@@ -20,7 +20,7 @@ from train.report.record import RESULTS, read_record
 
 CROSS_CORPUS = "cross-corpus"
 ADAPTED_BY = ("random clips", "clips of one emotion", "another speaker")  # whose figures adaptation.json has
-NO_LAYERS = ("pitch_gate_db", "voice_directions", "feature_dropout", "heads")  # the table says which heads
+OMITTED_SETTINGS = ("pitch_gate_db", "voice_directions", "feature_dropout", "heads")  # the table says which heads
 
 
 def recorded_runs() -> list[Path]:
@@ -177,7 +177,7 @@ def baseline_line(entry: Mapping[str, Any]) -> list[Any]:
 
 def layers_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe's network but for what is no layer, and for its heads."""
-    return {name: value for name, value in recipe.get("network", {}).items() if name not in NO_LAYERS}
+    return {name: value for name, value in recipe.get("network", {}).items() if name not in OMITTED_SETTINGS}
 
 
 def cross_validation_table(checkpoint: Path) -> str:

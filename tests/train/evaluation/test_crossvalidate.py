@@ -22,7 +22,7 @@ from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
 from train.data import CORPORA, CorpusError, get_folds, load_corpora, protocols, split_fold
 from train.evaluation import crossvalidate
-from train.evaluation.crossvalidate import load_task, with_labels_heard
+from train.evaluation.crossvalidate import load_task, with_trained_labels
 from train.evaluation.processes import WorkError
 from train.fit.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.fit.recipe import Recipe, RecipeError, load_recipe
@@ -250,7 +250,7 @@ def validation_uars(entry: Path) -> list[float]:
     return [line["eval_uar"] for line in json.loads((entry / "history.json").read_text()) if "eval_uar" in line]
 
 
-def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+def wait_for(condition, process: subprocess.Popen, seconds: float = 600) -> None:
     """Wait until something holds; the process must not end before."""
     end = time.monotonic() + seconds
     while not condition():
@@ -364,7 +364,7 @@ def test_cross_corpus_is_about_the_labels_that_the_others_have(tmp_path):
     lost = {"ravdess": {"surprised"}, "emodb": {"boredom"}, "ased": set()}
     for fold in get_folds("cross-corpus", dataset["speaker"][:]):
         splits = split_fold(dataset, fold)
-        tested = with_labels_heard(splits["test"], splits["train"])
+        tested = with_trained_labels(splits["test"], splits["train"])
         dropped = set(splits["test"]["label"][:]) - set(tested["label"][:])
         assert {labels[index] for index in dropped} == lost[fold.name]
         parts = {name: set(part["corpus"][:]) for name, part in splits.items()}
