@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 
@@ -33,6 +34,7 @@ examples:
   python -m ser_model a.wav --model OWNER/NAME       with a model from the Hugging Face Hub, or from a folder
   curl -s ADDRESS | python -m ser_model -            a recording from the standard input
   python -m ser_model FOLDER                         all recordings in a folder and the folders in it
+  python -m ser_model FOLDER --output scores.parquet --workers 4   an archive into a table; goes on where it was cut
   python -m ser_model -- -odd-name.wav               a name that begins with a dash
   python -m ser_model export --output model.onnx     write the model as an ONNX file; see export --help
   python -m ser_model a.wav --model model.onnx       answer from that file alone
@@ -73,10 +75,30 @@ def run(options: argparse.Namespace) -> int:
     from ser_model.recognizer import EmotionRecognizer
 
     try:
+        if options.output:
+            return write_archive(options)
         recognizer = EmotionRecognizer.from_pretrained(options.model, backend=options.backend, num_threads=1)
     except (OSError, ImportError) as error:
         return refused(error)
     return answer_all(recognizer, options)
+
+
+def write_archive(options: argparse.Namespace) -> int:
+    """Score the recordings into a table; 1 if one of them could not be used."""
+    from ser_model.archive import ArchiveError, score_archive
+
+    recordings = [clip for given in options.clips for clip in recordings_in(given)]
+    try:
+        outcome = score_archive(
+            recordings, Path(options.output), model=options.model, backend=options.backend, workers=options.workers
+        )
+    except ArchiveError as error:
+        return refused(error)
+    print(
+        f"{printable(options.output)}: {outcome.scored} recordings scored now, {outcome.before} before; "
+        f"{outcome.failed} cannot be used (column error)"
+    )
+    return 1 if outcome.failed else 0
 
 
 def export(options: argparse.Namespace) -> int:
@@ -141,6 +163,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--backend",
         choices=("onnx", "torch"),
         help="what runs the network, with the same answers (default: onnx if the model has its file, else torch)",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write a table with a row for each recording: a .parquet, .csv or .jsonl file; started again after an "
+        "interruption, only what is missing is scored",
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=1, metavar="N", help="processes that score for --output (default: 1)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
     parser.add_argument(
