@@ -53,7 +53,7 @@ def cumulated(values: torch.Tensor) -> torch.Tensor:
     blocks = torch.nn.functional.pad(values, (0, missing)) if missing else values
     blocks = blocks.unflatten(-1, (-1, SUMMED_AT_ONCE))
     within = blocks @ torch.ones(SUMMED_AT_ONCE, SUMMED_AT_ONCE).triu()
-    before = within[..., -1] @ torch.ones(blocks.shape[-2], blocks.shape[-2]).triu(1)
+    before = blocks.sum(-1) @ torch.ones(blocks.shape[-2], blocks.shape[-2]).triu(1)
     sums = (within + before[..., None]).flatten(-2)
     return sums[..., :size] if missing else sums
 
@@ -170,7 +170,7 @@ def spectral_shape(log_mel: torch.Tensor, centres: torch.Tensor) -> torch.Tensor
     magnitudes = (log_mel * (math.log(10) / 20)).exp()  # a quarter of the time of a power of 10
     shares = magnitudes / magnitudes.sum(-1, keepdim=True)
     level = power_to_db(magnitudes.square().mean(-1))
-    centroid = shares @ centres
+    centroid = (shares * centres).sum(-1)  # as a product it takes ten times as long in onnxruntime
     bandwidth = (shares * (centres - centroid[..., None]).square()).sum(-1).sqrt()
     below = (cumulated(shares) < ROLLOFF_SHARE).float().sum(-1).long().clamp(max=len(centres) - 1)
     flatness = log_mel.mean(-1) - level

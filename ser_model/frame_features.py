@@ -245,9 +245,9 @@ def normalised_differences(sound: Sound, longest: int, lag_products: LagProducts
     products = lag_products(padded, step, longest, hop_length)
     products = sum(products[:, first : first + frames] for first in range(window // step))
     energies = framed(moving_energy(padded, window, math.gcd(window, hop_length)), longest + 1, hop_length)
-    differences = (energies[..., :1] + energies - 2 * products)[..., 1:].clamp(min=0)
-    means = cumulated(differences) / torch.arange(1, longest + 1)
-    return torch.where(means > SMALLEST_NORMAL, differences / means, 1.0)
+    # In silence all are the smallest number, so that each is its mean; elsewhere it changes nothing.
+    differences = (energies[..., :1] + energies - 2 * products)[..., 1:].clamp(min=SMALLEST_NORMAL)
+    return differences / cumulated(differences) * torch.arange(1, longest + 1)
 
 
 def moving_energy(waveforms: torch.Tensor, window: int, piece: int) -> torch.Tensor:
@@ -264,10 +264,9 @@ def moving_energy(waveforms: torch.Tensor, window: int, piece: int) -> torch.Ten
     samples, pieces = waveforms.shape[1], waveforms.shape[1] // piece + 1
     squares = torch.nn.functional.pad(waveforms, (0, piece))[:, : pieces * piece].square()
     squares = squares.unflatten(1, (pieces, piece))
-    before = torch.nn.functional.pad(cumulated(squares), (1, 0))
-    before, whole = before[..., :-1], before[..., -1]
+    before = torch.nn.functional.pad(cumulated(squares)[..., :-1], (1, 0))
     count = window // piece
-    whole = moving_sum(whole, count)[:, :-1, None]
+    whole = moving_sum(squares.sum(-1), count)[:, :-1, None]
     energies = whole - before[:, :-count] + before[:, count:]
     return energies.flatten(1)[:, : samples - window + 1]
 

@@ -69,7 +69,8 @@ class Layout(nn.Module):
 
     def forward(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, ...]:
         hop, (batch, samples) = self.extractor.hop_length, waveforms.shape
-        waveforms = waveforms.masked_fill(~length_mask(lengths, samples), 0.0)
+        # Integers of 32 bits and a product, for the sake of time; `where` takes thrice as long.
+        waveforms = waveforms * (torch.arange(samples, dtype=torch.int32) < lengths[:, None])
         first, lengths = self.trimmed(waveforms, lengths.long())
         rows = framed(nn.functional.pad(waveforms, (0, hop - 1)), hop, hop)
         sounding, length = whole(lengths + hop - 1, hop), rows.shape[1]  # of each item, and of the batch, in hops
