@@ -15,7 +15,7 @@ endif
 export OMP_NUM_THREADS ?= 1
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: app test lint bench web reproduce
+.PHONY: app test lint bench web reproduce audit
 
 app: $(VENV)/app.installed
 	HF_HUB_OFFLINE=1 $(BIN)/python app.py
@@ -37,6 +37,11 @@ bench: $(VENV)/dev.installed
 # The commands behind the published figures; `make reproduce ONLY=NAME` runs one, or goes on with it
 reproduce: $(VENV)/dev.installed
 	$(BIN)/python -m train reproduce $(if $(ONLY),--only $(ONLY),--list)
+
+# Hashes, secrets, unsafe code, known vulnerabilities (where the machine is online), and an SBOM; see SECURITY.md
+audit: $(VENV)/dev.installed
+	$(BIN)/pip install --quiet pip-audit==2.10.1
+	$(BIN)/python -m scripts.audit
 
 $(VENV)/app.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
