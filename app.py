@@ -4,6 +4,7 @@ SER_MODEL names the model, a folder or a Hub id; without it the checkpoint that 
 """
 
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -18,7 +19,8 @@ from pathlib import Path
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an orderly end, which deletes the folder, until `serve`
-recordings = tempfile.TemporaryDirectory(prefix="ser-")  # of this process alone, and gone with it
+# Of this process alone, and gone with it, even where a thread still writes into it.
+recordings = tempfile.TemporaryDirectory(prefix="ser-", ignore_cleanup_errors=True)
 tempfile.tempdir = recordings.name  # whatever is written on the way to an answer goes with them
 os.environ["GRADIO_TEMP_DIR"] = recordings.name
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # gradio reads both when it is imported
@@ -31,7 +33,7 @@ from gradio.data_classes import FileData  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
 from page import limits, live, my_voice  # noqa: E402
-from page.about import FILES, about  # noqa: E402
+from page.about import FILES, About, about  # noqa: E402
 from page.answer import Answer, PredictionDict, TimelineDict, blank, describe  # noqa: E402
 from page.blocks import PoliteBlocks  # noqa: E402
 from page.components import drawn, examples, shared_scripts, stylesheet, theme, translate, typed_json  # noqa: E402
@@ -66,12 +68,20 @@ journal = Journal()
 work = Work(journal, lambda: line.events())
 
 
+@functools.cache
+def about_model() -> About:
+    """What is known of the model, read once."""
+    folder = checkpoint_path(MODEL, None, None, FILES)
+    return about(folder, Path(MODEL or folder).name)
+
+
 def load_recognizer() -> EmotionRecognizer:
     """The recogniser, warmed up, so that the first visitor waits no longer than the others."""
     try:
         recognizer = EmotionRecognizer.from_pretrained(MODEL)
         recognizer.predict(np.zeros(SAMPLING_RATE), sampling_rate=SAMPLING_RATE)
         recognizer.backend.run([np.zeros(SAMPLING_RATE, np.float32)])  # silence does not reach the network
+        about_model()
     except Exception:
         logger.exception("The model could not be loaded")
         raise
@@ -83,23 +93,17 @@ loading = ThreadPoolExecutor(max_workers=1).submit(load_recognizer)  # the page 
 
 def health() -> Health:
     """Whether the page can answer, and with what."""
-    loaded = loading.done() and loading.exception() is None
-    folder = checkpoint_path(MODEL, None, None, FILES) if loaded else None
-    known = about(folder, Path(MODEL or folder).name) if folder else None
-    return Health(
-        ready=loaded and not keeper.stopping,
-        model=known["name"] if known else Path(MODEL or PRETRAINED).name,
-        version=known["version"] if known else None,
-    )
+    if not loading.done() or loading.exception() is not None:
+        return Health(ready=False, model=Path(MODEL or PRETRAINED).name, version=None)
+    known = about_model()
+    return Health(ready=not keeper.stopping, model=known["name"], version=known["version"])
 
 
-def introduce_model() -> tuple[gr.HTML, gr.HTML, gr.HTML]:
-    """The card with the emotions that the model can tell apart, and twice what is known of it, once it is loaded."""
+def introduce_model() -> tuple[gr.HTML, gr.HTML]:
+    """The card with the emotions that the model can tell apart, and what is known of it, once it is loaded."""
     if loading.exception() is not None:
-        return gr.HTML(blank("problem", message="model_missing")), gr.HTML(), gr.HTML()
-    folder = checkpoint_path(MODEL, None, None, FILES)
-    known = about(folder, Path(MODEL or folder).name)
-    return gr.HTML(emotions=loading.result().labels), gr.HTML(known), gr.HTML(known)
+        return gr.HTML(blank("problem", message="model_missing")), gr.HTML()
+    return gr.HTML(emotions=loading.result().labels), gr.HTML(about_model())
 
 
 def answer(recording: FileData | None, request: gr.Request) -> Iterator[Answer]:
@@ -356,6 +360,7 @@ def serve() -> None:
         prevent_thread_lock=True,
     )
     told.wait()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever presses Ctrl-C again does not want to wait
     end()
 
 

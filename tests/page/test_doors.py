@@ -1,6 +1,7 @@
 """The doors of the page: who may come in, how much at once, and what the others are told."""
 
 import asyncio
+import base64
 import json
 import threading
 import time
@@ -12,6 +13,9 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult
 
 from page import limits, visitors
 from page.doors import CLOSED
@@ -281,6 +285,30 @@ def test_queue_has_room_for_others(checkpoint, hour, speech_file, tmp_path):
         honest = PageClient(page.url, address="203.0.113.1")
         event, (answer,) = honest.call("predict", honest.upload(speech_file))
         assert (event, answer["speech"]) == ("complete", True)
+
+
+async def ask_by_mcp(page: ServedPage, address: str, recording: str) -> CallToolResult:
+    """What the tool predict answers to someone at an address of this machine."""
+    transport = httpx.AsyncHTTPTransport(local_address=address)
+    async with (
+        httpx.AsyncClient(transport=transport, timeout=60) as http,
+        streamable_http_client(f"{page.url}gradio_api/mcp/", http_client=http) as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        return await session.call_tool("predict", {"audio": recording})
+
+
+def test_tools_ask_for_their_own_address(checkpoint, hour, speech_file, tmp_path):
+    """A chatbot whose address has enough in the queue is refused, though it is the page itself that joins for it."""
+    recording = f"data:audio/wav;base64,{base64.b64encode(speech_file.read_bytes()).decode()}"
+    with served_page(tmp_path, checkpoint, WAITING_OF_ADDRESS=1, STOP_SECONDS=0) as page:
+        client = PageClient(page.url)
+        body = {"data": [client.upload(hour)]}
+        greedy = httpx.Client(base_url=client.http.base_url, transport=httpx.HTTPTransport(local_address="127.0.0.2"))
+        assert greedy.post("call/predict", json=body).status_code == 200
+        assert asyncio.run(ask_by_mcp(page, "127.0.0.2", recording)).isError
+        assert not asyncio.run(ask_by_mcp(page, "127.0.0.3", recording)).isError
 
 
 def test_addresses_come_by_turns_and_make_room(checkpoint, tmp_path):
