@@ -99,11 +99,12 @@ def health() -> Health:
     return Health(ready=not keeper.stopping, model=known["name"], version=known["version"])
 
 
-def introduce_model() -> tuple[gr.HTML, gr.HTML]:
-    """The card with the emotions that the model can tell apart, and what is known of it, once it is loaded."""
+def introduce_model() -> tuple[gr.HTML, gr.HTML, gr.HTML]:
+    """The card with the emotions that the model can tell apart, and twice what is known of it, once it is loaded."""
     if loading.exception() is not None:
-        return gr.HTML(blank("problem", message="model_missing")), gr.HTML()
-    return gr.HTML(emotions=loading.result().labels), gr.HTML(about_model())
+        return gr.HTML(blank("problem", message="model_missing")), gr.HTML(), gr.HTML()
+    known = about_model()
+    return gr.HTML(emotions=loading.result().labels), gr.HTML(known), gr.HTML(known)
 
 
 def answer(recording: FileData | None, request: gr.Request) -> Iterator[Answer]:

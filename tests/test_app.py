@@ -7,6 +7,7 @@ import itertools
 import shutil
 import time
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -19,6 +20,7 @@ from page import limits
 from page.my_voice import SENTENCES
 from scripts.page_client import PageClient, as_file
 from scripts.served_page import ServedPage, served_page
+from tests.conftest import LABELS
 from train.augment.voice import RATE, speech_like
 
 
@@ -188,6 +190,16 @@ def test_files_of_the_server_stay_closed(page, speech_file):
     client = PageClient(page.url)
     assert client.call("predict", as_file(str(speech_file)))[0] == "error"
     assert client.call("batch", [as_file(str(speech_file))])[0] == "error"
+
+
+def test_page_introduces_its_model(page):
+    """What a browser asks first: the emotions of the card and the figures of the model."""
+    client = PageClient(page.url)
+    body = {"data": [], "fn_index": client.functions["introduce_model"], "session_hash": "browser"}
+    card, *figures = client.http.post("run/predict", json=body).raise_for_status().json()["data"]
+    assert card["props"]["emotions"] == list(LABELS)
+    version = httpx.get(f"{page.url}healthz").json()["version"]
+    assert [version in str(known) for known in figures] == [True, True]
 
 
 def test_programs_cannot_jump_the_queue(page, client, speech_file):
