@@ -1,15 +1,20 @@
 """The heart of the model card, read from the files beside the weights of the model that is running."""
 
 import functools
-import hashlib
-import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
+from ser_model.files import WEIGHTS_FILE
+from ser_model.metrics_file import METRICS_FILE, read_metrics, read_object, weights_sha256
 
-METRICS_FILE, RECIPE_FILE, WEIGHTS_FILE = "metrics.json", "recipe.json", "model.safetensors"
-NEVER_HEARD_FILE = "never_heard.json"
+
+logger = logging.getLogger(__name__)
+
+RECIPE_FILE, NEVER_HEARD_FILE = "recipe.json", "never_heard.json"
 FILES = (METRICS_FILE, NEVER_HEARD_FILE, RECIPE_FILE, WEIGHTS_FILE)
+SHOWN = ("protocol", "clips", "speakers", "labels", "uar", "recall", "confusion_matrix", "uar_by_language", "corpora")
 UNSEEN = "speaker-disjoint"  # the protocol under which no speaker of the test was heard in training
 VERSION_DIGITS = 8  # of the weights' SHA-256
 # The other corpora are written in capitals.
@@ -63,10 +68,12 @@ def about(folder: Path, name: str) -> About:
         folder: of the checkpoint.
         name: what to call it where it does not say so itself.
     """
-    metrics, elsewhere, recipe = (read(folder / name) for name in (METRICS_FILE, NEVER_HEARD_FILE, RECIPE_FILE))
+    metrics = readable(functools.partial(read_metrics, folder, SHOWN))
+    elsewhere = readable(functools.partial(read_metrics, folder, name=NEVER_HEARD_FILE))
+    recipe = readable(functools.partial(read_object, folder / RECIPE_FILE))
     return About(
         name=recipe.get("name", name),
-        version=weights_version(folder / WEIGHTS_FILE),
+        version=weights_version(folder),
         parameters=metrics.get("parameters"),
         corpora=[corpus_title(corpus) for corpus in recipe.get("corpora", [])],
         speakers=len(recipe.get("speakers", [])),
@@ -76,9 +83,9 @@ def about(folder: Path, name: str) -> About:
 
 
 @functools.cache
-def weights_version(path: Path) -> str:
+def weights_version(folder: Path) -> str:
     """The first digits of the weights' SHA-256, computed once for all visitors."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:VERSION_DIGITS]
+    return weights_sha256(folder)[:VERSION_DIGITS]
 
 
 def corpus_title(corpus: str) -> str:
@@ -86,9 +93,15 @@ def corpus_title(corpus: str) -> str:
     return MIXED_CASE.get(corpus, corpus.upper().replace("_", "-"))
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A JSON file; empty where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def readable(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a file holds; nothing where there is none, or, with a warning, where it is damaged or of other weights."""
+    try:
+        return read()
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        logger.warning("%s", error)
+        return {}
 
 
 def quality(metrics: dict[str, Any]) -> Quality:

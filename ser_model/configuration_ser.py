@@ -1,5 +1,6 @@
 """Configuration of the speech emotion network: which layers it has, and what its outputs are called."""
 
+import math
 from dataclasses import field
 
 from huggingface_hub.dataclasses import strict
@@ -18,6 +19,9 @@ HEADS = {
     "descriptors": ("descriptors", True),
     "descriptors_linear": ("descriptors", False),
 }
+# Far beyond any use, and little enough to be refused before memory is: a configuration may come from a stranger.
+MOST_LAYERS = 64  # of each kind
+LARGEST_SIZE = 8192  # units, channels, frames of a kernel
 POOLINGS = ("last", "mean", "attention", "attention_statistics")
 
 
@@ -113,6 +117,26 @@ class SERConfig(PreTrainedConfig):
     answer_threshold: float | int = ANSWER_THRESHOLD
     candidate_mass: float | int = CANDIDATE_MASS
 
+    def validate_sizes(self) -> None:
+        for name in ("conv_channels", "conv_kernel_sizes", "conv_strides", "lstm_sizes", "dense_sizes"):
+            sizes = getattr(self, name)
+            if len(sizes) > MOST_LAYERS or not all(1 <= size <= LARGEST_SIZE for size in sizes):
+                raise ValueError(
+                    f"{name} takes up to {MOST_LAYERS} numbers from 1 to {LARGEST_SIZE}, got {str(sizes)[:80]}."
+                )
+        for name in ("feature_size", "attention_heads", "functional_dense_size"):
+            if not 1 <= getattr(self, name) <= LARGEST_SIZE:
+                raise ValueError(f"{name} must be from 1 to {LARGEST_SIZE}, got {getattr(self, name)}.")
+
+    def validate_dropouts(self) -> None:
+        for name in ("feature_dropout", "conv_dropout", "lstm_dropout", "dense_dropout", "functional_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is a share, from 0 to less than 1; got {getattr(self, name)}.")
+
+    def validate_labels(self) -> None:
+        if list(self.id2label) != list(range(len(self.id2label))):
+            raise ValueError(f"id2label must number the labels from 0 on, got {str(self.id2label)[:80]}.")
+
     def validate_convolutions(self) -> None:
         sizes = {len(self.conv_channels), len(self.conv_kernel_sizes), len(self.conv_strides)}
         if len(sizes) > 1:
@@ -138,21 +162,23 @@ class SERConfig(PreTrainedConfig):
                 f"got feature_size={self.feature_size} and functional_mfcc={self.functional_mfcc}, but "
                 f"{track_count(0)} of the features are none."
             )
-        if self.voice_directions < 0:
-            raise ValueError(f"voice_directions must not be negative, got {self.voice_directions}.")
+        if self.pitch_gate_db is not None and not math.isfinite(self.pitch_gate_db):
+            raise ValueError(f"pitch_gate_db must be a number of dB, got {self.pitch_gate_db}.")
+        if not 0 <= self.voice_directions <= LARGEST_SIZE:
+            raise ValueError(f"voice_directions must be from 0 to {LARGEST_SIZE}, got {self.voice_directions}.")
         if self.voice_directions and not self.functionals:
             raise ValueError(f"voice_directions={self.voice_directions} are those of functionals: set functionals.")
 
     def validate_heads(self) -> None:
         if "sequence" not in self.heads or not set(self.heads) <= set(HEADS):
             raise ValueError(f"heads must have 'sequence', and may have {', '.join(HEADS)}; got {self.heads}.")
-        if min(self.heads.values()) <= 0:
+        if not all(0 < weight < math.inf for weight in self.heads.values()):
             raise ValueError(f"the weights of the heads must be positive, got {self.heads}.")
         if len(self.heads) > 1 and not self.functionals:
             raise ValueError(f"the heads {', '.join(self.heads)} read functionals: set functionals.")
 
     def validate_temperature(self) -> None:
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature must be positive, got {self.temperature}.")
 
     def validate_answer_rule(self) -> None:

@@ -1,6 +1,7 @@
 """From waveforms to the network's input: MFCC and other frame-wise features, padded, with their mask."""
 
 import math
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,15 @@ from .frame_features import FRAME_FEATURES, Sound, contrast_bands, frame_feature
 FEATURES = ("mfcc", "mfcc_delta", "mfcc_delta2", "log_mel", "spectral_shape", *FRAME_FEATURES)
 LEVEL_FEATURES = ("rms", "amplitude_envelope")  # they grow with the gain
 DB_REFERENCES = ("absolute", "peak")
+# Far beyond any use: what a stranger's settings ask for is refused before it is allocated.
+RANGES = {
+    "sampling_rate": (1000, 768000),
+    "n_mfcc": (1, 1024),
+    "n_mels": (1, 1024),
+    "n_fft": (2, 1 << 16),
+    "win_length": (1, 1 << 16),
+    "hop_length": (1, 1 << 16),
+}
 
 
 class SERFeatureExtractor(SequenceFeatureExtractor):
@@ -93,6 +103,15 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         trim_db: float | None = None,
         **kwargs,
     ):
+        check_whole_numbers(
+            sampling_rate=sampling_rate,
+            n_mfcc=n_mfcc,
+            n_mels=n_mels,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+        )
+        check_numbers(fmin=fmin, fmax=fmax, top_db=top_db, padding_value=padding_value, trim_db=trim_db)
         unknown = [name for name in feature_names if name not in FEATURES]
         if unknown or not feature_names:
             raise ValueError(f"feature_names must be chosen from {', '.join(FEATURES)}; got {list(feature_names)}.")
@@ -273,6 +292,21 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             peak = item_peak(values, None if lengths is None else length_mask(lengths, values.shape[1]))
             values = values / torch.where(peak > 0, peak, 1.0)
         return values
+
+
+def check_whole_numbers(**settings: int) -> None:
+    """Raise ValueError for a setting that is no whole number in its range."""
+    for name, value in settings.items():
+        lowest, highest = RANGES[name]
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise ValueError(f"{name} must be a whole number from {lowest} to {highest}, got {value!r}.")
+
+
+def check_numbers(**settings: float | None) -> None:
+    """Raise ValueError for a setting that is no finite number, nor None."""
+    for name, value in settings.items():
+        if value is not None and (not isinstance(value, numbers.Real) or not math.isfinite(value)):
+            raise ValueError(f"{name} must be a number, got {value!r}.")
 
 
 def as_waveforms(raw_speech: np.ndarray | torch.Tensor | Sequence) -> list[torch.Tensor]:

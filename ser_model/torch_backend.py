@@ -40,7 +40,8 @@ class TorchBackend(Backend):
         self.labels = tuple(config.id2label[index] for index in range(config.num_labels))
         self.rule = AnswerRule(config.answer_threshold, config.candidate_mass)
         self.temperature = config.temperature
-        self.network = SERNetwork(config).eval()
+        with torch.device("meta"):  # the weights that are there fill it: none are drawn, nor memory for a false size
+            self.network = SERNetwork(config).eval()
         load_weights(self.network, folder / WEIGHTS_FILE)
 
     @torch.inference_mode()
@@ -92,6 +93,7 @@ def load_weights(network: SERNetwork, path: Path) -> None:
     """Fill the network with the weights of a saved SERForAudioClassification, all of them and no others."""
     try:
         weights = load_file(path)
-        network.load_state_dict({name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in weights.items()})
+        named = {name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in weights.items()}
+        network.load_state_dict(named, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise OSError(f"The weights in '{path}' are damaged or do not fit the config beside them: {error}") from error

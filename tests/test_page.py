@@ -19,8 +19,9 @@ from page.many import tables
 from page.texts import ENGLISH, TEXTS
 from scripts.page_client import encoded
 from ser_model.audio_io import SAMPLING_RATE
+from ser_model.metrics_file import weights_sha256
 from ser_model.prediction import Prediction, Segment
-from ser_model.recognizer import EmotionRecognizer
+from ser_model.recognizer import PRETRAINED, EmotionRecognizer
 from tests.conftest import LABELS
 from train.augment.voice import speech_like
 from train.data import CORPORA
@@ -289,6 +290,7 @@ def test_corpora_are_written_as_in_training():
 def test_figures_of_the_model(checkpoint, tmp_path):
     folder = shutil.copytree(checkpoint, tmp_path / "model")
     metrics = {
+        "weights_sha256": weights_sha256(folder),
         "protocol": "speaker-disjoint",
         "labels": ["angry", "sad"],
         "confusion_matrix": COUNTS,
@@ -306,6 +308,19 @@ def test_figures_of_the_model(checkpoint, tmp_path):
     assert (figures["quality"]["calibration_error"], figures["quality"]["worst_calibration_error"]) == (0.1, 0.12)
     assert figures["quality"]["confusion"] == [[0.8, 0.2], [0.25, 0.75]]
     assert re.fullmatch(r"[0-9a-f]{8}", figures["version"])
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"protocol": 3}', '{"weights_sha256": "of other weights"}'])
+def test_figures_that_are_damaged_or_of_other_weights_are_not_shown(checkpoint, tmp_path, caplog, content):
+    folder = shutil.copytree(checkpoint, tmp_path / "model")
+    metrics = json.loads((PRETRAINED / "metrics.json").read_text())
+    changed = content if ":" not in content else json.dumps(metrics | json.loads(content))
+    (folder / "metrics.json").write_text(changed)
+    (folder / "recipe.json").write_text("no JSON")
+    figures = about(folder, "my model")
+    assert (figures["name"], figures["quality"], figures["corpora"]) == ("my model", None, [])
+    assert [record.message for record in caplog.records if "metrics.json" in record.message]
+    assert "recipe.json is damaged" in caplog.text
 
 
 def test_model_without_figures(checkpoint):

@@ -1,6 +1,7 @@
 """Train and evaluate: `python -m train --help`."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import logging
@@ -424,6 +425,7 @@ def run_fit(options: argparse.Namespace) -> int:
     """Train, then test on the recipe's test utterances."""
     from train.evaluation.reporting import report
     from train.fit.recipe import load_recipe
+    from train.fit.run_folder import locked
     from train.fit.training import fit, load_splits
 
     own_corpora = [f"corpora={json.dumps(options.corpora)}"] if options.corpora else []
@@ -431,14 +433,15 @@ def run_fit(options: argparse.Namespace) -> int:
     root = corpora_root(options, recipe.corpora)
     if options.corpora and not any(change.startswith(("labels=", "label_map")) for change in options.set):
         recipe = with_own_labels(recipe, root)
-    splits = load_splits(recipe, root, options.seed)
-    checkpoint = fit(recipe, splits, options.output, seed=options.seed, resume=options.resume)
-    if not is_first_process():
-        return 0
-    if len(splits["test"]):
-        report(checkpoint, splits["test"], options.output, split="test", corpora_root=root)
-    if recipe.training.get("push_to_hub"):
-        push(options.output, recipe)
+    with locked(options.output) if is_first_process() else contextlib.nullcontext():
+        splits = load_splits(recipe, root, options.seed)
+        checkpoint = fit(recipe, splits, options.output, seed=options.seed, resume=options.resume)
+        if not is_first_process():
+            return 0
+        if len(splits["test"]):
+            report(checkpoint, splits["test"], options.output, split="test", corpora_root=root)
+        if recipe.training.get("push_to_hub"):
+            push(options.output, recipe)
     print(f"The checkpoint is in {options.output}; try it: python -m ser_model CLIP --model {options.output}")
     return 0
 

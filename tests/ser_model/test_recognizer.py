@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -306,6 +307,23 @@ def test_a_damaged_config(damaged, content):
     [
         ("config.json", {"pooling": "magic"}, "pooling must be one of"),
         ("config.json", {"lstm_sizes": "many"}, "lstm_sizes"),
+        ("config.json", {"lstm_sizes": [10**9]}, "lstm_sizes takes up to 64 numbers from 1 to 8192"),
+        ("config.json", {"lstm_sizes": [8] * 100_000}, "lstm_sizes takes up to 64 numbers"),
+        ("config.json", {"lstm_sizes": [8192] * 64}, "do not fit the config"),  # a terabyte
+        ("config.json", {"dense_sizes": [-5]}, "dense_sizes takes up to 64 numbers"),
+        ("config.json", {"conv_strides": [0]}, "conv_strides takes up to 64 numbers"),
+        ("config.json", {"attention_heads": 10**9}, "attention_heads must be from 1 to 8192"),
+        ("config.json", {"feature_size": 10**9}, "feature_size must be from 1 to 8192"),
+        ("config.json", {"voice_directions": 10**9}, "voice_directions must be from 0 to 8192"),
+        ("config.json", {"lstm_dropout": math.nan}, "lstm_dropout is a share"),
+        ("config.json", {"temperature": math.nan}, "temperature must be positive"),
+        ("config.json", {"temperature": math.inf}, "temperature must be positive"),
+        ("config.json", {"heads": {"sequence": math.nan}}, "weights of the heads must be positive"),
+        ("config.json", {"id2label": {"0": "sad", "7": "happy"}}, "must number the labels from 0 on"),
+        ("preprocessor_config.json", {"n_fft": 1 << 30}, "n_fft must be a whole number from 2 to 65536"),
+        ("preprocessor_config.json", {"hop_length": 0}, "hop_length must be a whole number from 1 to"),
+        ("preprocessor_config.json", {"n_mels": "many"}, "n_mels must be a whole number"),
+        ("preprocessor_config.json", {"top_db": math.nan}, "top_db must be a number, got nan"),
         ("preprocessor_config.json", {"n_mfcc": 1000}, "n_mfcc"),
         ("preprocessor_config.json", {"n_mfcc": 13}, "26 features per frame"),
         ("preprocessor_config.json", {"sampling_rate": 8000}, "8000 Hz"),

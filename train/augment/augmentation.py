@@ -15,6 +15,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from train.augment.limits import check_limits
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -44,6 +46,9 @@ class Augmentation:
     frequency_masks: int = 0
     frequency_mask_bands: int = 8
     mixup: float = 0.0
+
+    def __post_init__(self):
+        check_limits("augmentation", self, LIMITS)
 
     @property
     def is_active(self) -> bool:
@@ -97,6 +102,18 @@ class Augmentation:
         return log_mel, further
 
 
+LIMITS = {
+    "speed": (0.0, 0.9),
+    "vocal_tract": (0.0, 0.9),
+    "gain_db": (0.0, 100.0),
+    "tilt_db": (0.0, 100.0),
+    "crop": (0.0, 0.9),
+    "time_masks": (0, 100),
+    "time_mask_frames": (0, 10_000),
+    "frequency_masks": (0, 100),
+    "frequency_mask_bands": (0, 1000),
+    "mixup": (0.0, 10.0),
+}
 # They act only with their number.
 RANGES = ("time_mask_frames", "frequency_mask_bands")
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from train.augment.limits import check_limits
+
 
 HIGHEST_SNR_DB = 40.0
 NOISE_COLOURS_DB = (-6.0, 6.0)  # per octave: brown to violet
@@ -49,12 +51,7 @@ class WaveformAugmentation:
     codec_probability: float = 0.0
 
     def __post_init__(self):
-        for name, (lowest, highest) in LIMITS.items():
-            value = getattr(self, name)
-            if not lowest <= value <= highest:
-                raise ValueError(
-                    f"waveform_augmentation.{name} must be between {lowest} and {highest}, got {value!r}."
-                )
+        check_limits("waveform_augmentation", self, LIMITS)
         if self.noise_snr_db > self.noise_highest_snr_db:
             raise ValueError(
                 f"waveform_augmentation.noise_snr_db must not be above noise_highest_snr_db, "

@@ -17,9 +17,10 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from ser_model.adaptation import LEAST_PROBABILITY, corrected, voice_correction
+from ser_model.metrics_file import METRICS_FILE, WEIGHTS_SUM, read_metrics
 from train.data import CorpusError
 from train.data.base import plural
-from train.evaluation.reporting import METRICS_FILE, PREDICTIONS_FILE, corpus_title, provenance
+from train.evaluation.reporting import PREDICTIONS_FILE, corpus_title, provenance
 from train.evaluation.scoring import INTERVAL, predict, score_matrix, target_indices
 from train.fit.checkpoint import Checkpoint
 from train.metrics.calibration_error.calibration_error import expected_calibration_error
@@ -63,6 +64,7 @@ def adaptation(
         "protocol": f"{checkpoint.protocol(predictions['speaker'])}, speaker-adapted",
         "split": split,
         **provenance(checkpoint.recipe.to_dict()),
+        WEIGHTS_SUM: checkpoint.weights_sha256,
         "left_out": few,
     }
     return write_adaptation(predictions, head, output, clips=clips, draws=draws)
@@ -72,7 +74,7 @@ def is_cross_validation(folder: Path) -> bool:
     """Whether a folder is that of a finished cross-validation, with its predictions."""
     metrics = folder / METRICS_FILE
     there = metrics.is_file() and (folder / PREDICTIONS_FILE).is_file()
-    return there and "cross_validation" in json.loads(metrics.read_text())
+    return there and "cross_validation" in read_metrics(folder)
 
 
 def adaptation_of_cross_validation(folder: Path, output: Path, *, clips: int, draws: int) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def adaptation_of_cross_validation(folder: Path, output: Path, *, clips: int, dr
         CorpusError: no speaker has enough clips to leave one to test on.
     """
     check_draws(clips, draws)
-    metrics = json.loads((folder / METRICS_FILE).read_text())
+    metrics = read_metrics(folder)
     predictions = pd.read_parquet(folder / PREDICTIONS_FILE)
     one_seed = predictions["seed"] == predictions["seed"].iloc[0]
     few = too_few_clips(predictions.loc[one_seed, "speaker"], clips)

@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score
 
 from ser_model.answer_rule import ANSWER_THRESHOLD, AnswerRule
 from ser_model.configuration_ser import SERConfig
+from ser_model.metrics_file import WEIGHTS_SUM, OtherWeightsError, read_metrics
 from train.data import CorpusError
 from train.evaluation.answers import (
     RIGHT,
@@ -83,6 +84,7 @@ def calibrate(folder: Path, fitted: Dataset, tested: Dataset | None, picture: Pa
         "corpora": corpora,
         "mean": mean_figures(corpora.values()),
     } | provenance(checkpoint.recipe.to_dict())
+    result[WEIGHTS_SUM] = checkpoint.weights_sha256
     del result["recipe"]  # the checkpoint has it
     config.save_pretrained(folder)
     (folder / NEVER_HEARD_FILE).write_text(json.dumps(result, indent=2) + "\n")
@@ -93,8 +95,10 @@ def calibrate(folder: Path, fitted: Dataset, tested: Dataset | None, picture: Pa
 
 def temperature_of_speakers(folder: Path, config: SERConfig) -> float:
     """The temperature that `fit` found on validation speakers, also where one of corpora has taken its place."""
-    earlier = folder / NEVER_HEARD_FILE
-    return json.loads(earlier.read_text())["temperature_before"] if earlier.is_file() else config.temperature
+    try:
+        return read_metrics(folder, ("temperature_before",), name=NEVER_HEARD_FILE)["temperature_before"]
+    except (FileNotFoundError, OtherWeightsError):
+        return config.temperature
 
 
 def check_never_heard(checkpoint: Checkpoint, parts: Sequence[Dataset]) -> None:

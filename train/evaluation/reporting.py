@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from datasets import Dataset
 
+from ser_model.metrics_file import METRICS_FILE, WEIGHTS_SUM
 from ser_model.modeling_ser import SERForAudioClassification
 from train.data import CORPORA, Fold, get_protocol
 from train.data.base import plural
@@ -28,7 +29,6 @@ from train.plots.figures import (
 )
 
 
-METRICS_FILE = "metrics.json"
 CROSS_CORPUS = "cross-corpus"
 PREDICTIONS_FILE = "predictions.parquet"
 EXAMPLES_SHOWN = 10
@@ -59,6 +59,7 @@ def report(
         **provenance(recipe.to_dict()),
         "parameters": model.num_parameters(),
         "temperature": model.config.temperature,
+        WEIGHTS_SUM: checkpoint.weights_sha256,
     } | metrics(predictions, recipe.labels)
     output.mkdir(parents=True, exist_ok=True)
     write_metrics(result, output)

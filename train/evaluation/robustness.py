@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from ser_model.audio_io import load_audio
 from ser_model.feature_extraction_ser import SERFeatureExtractor
+from ser_model.metrics_file import WEIGHTS_SUM
 from train.augment.waveform_transforms import noisy
 from train.data import CorpusError
 from train.data.randomness import seeded
@@ -62,6 +63,7 @@ def robustness(
         "protocol": checkpoint.protocol(dataset["speaker"][:]),
         "split": split,
         **provenance(checkpoint.recipe.to_dict()),
+        WEIGHTS_SUM: checkpoint.weights_sha256,
         "clips": figures[CLEAN]["clips"],
         "speakers": figures[CLEAN]["speakers"],
         "conditions": {name: compared(one, figures[CLEAN]) for name, one in figures.items()},

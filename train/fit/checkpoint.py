@@ -1,5 +1,6 @@
 """A checkpoint folder that anyone can load: weights, configuration, extractor, the code that they need, the recipe."""
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from huggingface_hub import snapshot_download
 
 from ser_model.configuration_ser import SERConfig
 from ser_model.feature_extraction_ser import SERFeatureExtractor
+from ser_model.metrics_file import read_object, weights_sha256
 from ser_model.modeling_ser import SERForAudioClassification, SERModel
-from train.fit.recipe import Recipe
+from train.fit.kinds import fits
+from train.fit.recipe import Recipe, recipe_from
 
 
 RECIPE_FILE = "recipe.json"
@@ -27,6 +30,7 @@ class Checkpoint:
         recipe: what it was trained by.
         seed: of the training.
         speakers: whom training or a choice has heard; a test on one of them is no test on a new voice.
+        weights_sha256: of the file that the model was saved to or loaded from, or None.
     """
 
     model: SERForAudioClassification
@@ -34,14 +38,19 @@ class Checkpoint:
     recipe: Recipe
     seed: int
     speakers: frozenset[str]
+    weights_sha256: str | None = None
 
     def protocol(self, tested_speakers: Iterable[str]) -> str:
         """How a result on these speakers is to be read."""
         return SPEAKERS_SEEN if self.speakers & set(tested_speakers) else SPEAKER_DISJOINT
 
 
-def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the folder; `from_pretrained(folder, trust_remote_code=True)` then needs nothing of this project."""
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """
+    Write the folder, and give the checkpoint with the SHA-256 of its weights.
+
+    `from_pretrained(folder, trust_remote_code=True)` then needs nothing of this project.
+    """
     SERConfig.register_for_auto_class()
     SERFeatureExtractor.register_for_auto_class("AutoFeatureExtractor")
     SERForAudioClassification.register_for_auto_class("AutoModelForAudioClassification")
@@ -51,6 +60,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     checkpoint.extractor.save_pretrained(folder)
     content = checkpoint.recipe.to_dict() | {"seed": checkpoint.seed, "speakers": sorted(checkpoint.speakers)}
     (folder / RECIPE_FILE).write_text(json.dumps(content, indent=2) + "\n")
+    return dataclasses.replace(checkpoint, weights_sha256=weights_sha256(folder))
 
 
 def load_checkpoint(path_or_id: str) -> Checkpoint:
@@ -65,12 +75,25 @@ def load_checkpoint(path_or_id: str) -> Checkpoint:
     recipe_path = folder / RECIPE_FILE
     if not recipe_path.is_file():
         raise FileNotFoundError(f"{path_or_id} has no {RECIPE_FILE}: it was not written by `python -m train fit`.")
-    content = json.loads(recipe_path.read_text())
-    seed, speakers = content.pop("seed"), content.pop("speakers")
+    recipe, seed, speakers = read_recipe(recipe_path)
     return Checkpoint(
         SERForAudioClassification.from_pretrained(folder).eval(),
         SERFeatureExtractor.from_pretrained(folder),
-        Recipe(**content),
+        recipe,
         seed,
-        frozenset(speakers),
+        speakers,
+        weights_sha256(folder),
     )
+
+
+def read_recipe(path: Path) -> tuple[Recipe, int, frozenset[str]]:
+    """The recipe that is stored beside a checkpoint, the training's seed, and the speakers that it has heard.
+
+    Raises:
+        ValueError: it is damaged; a RecipeError where a key is unknown, missing or of another type.
+    """
+    content = read_object(path)
+    seed, speakers = content.pop("seed", None), content.pop("speakers", None)
+    if not fits(seed, int) or not fits(speakers, list[str]):
+        raise ValueError(f"{path} lacks the seed or the speakers of the training: train again with this version.")
+    return recipe_from(content, path.as_posix()), seed, frozenset(speakers)

@@ -1,20 +1,24 @@
 """A recipe: everything that defines a system, as data: corpora, labels, features, network, augmentation, training."""
 
+import contextlib
 import dataclasses
 import difflib
-import inspect
-from collections.abc import Iterable, Mapping
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
+from huggingface_hub.errors import StrictDataclassError
 from transformers import TrainingArguments
 
 from ser_model.configuration_ser import SERConfig
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from train.augment.augmentation import Augmentation
 from train.augment.waveform_augmentation import WaveformAugmentation
+from train.fit.kinds import check_kinds
 
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -23,6 +27,14 @@ LARGEST_ADJUSTMENT = 5.0  # far beyond what is of use
 FUNCTIONAL_FEATURES = ["mfcc", "spectral_shape", "f0"]
 BALANCE = ("corpus", "label", "speaker")
 SECTIONS = ("label_map", "features", "network", "augmentation", "waveform_augmentation", "training")
+
+
+class RecipeLoader(yaml.SafeLoader):
+    """YAML whose 1e-3 is a number, as everywhere but in YAML 1.1."""
+
+
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+RecipeLoader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+0123456789"))
 
 
 class RecipeError(ValueError):
@@ -86,16 +98,17 @@ class Recipe:
         for section in SECTIONS:
             if not isinstance(getattr(self, section), dict):
                 raise RecipeError(f"{self.name}: {section} needs keys and values, got {getattr(self, section)!r}.")
-        check_keys(f"{self.name}: features", self.features, extractor_arguments())
-        check_keys(f"{self.name}: network", self.network, field_names(SERConfig))
-        check_keys(f"{self.name}: augmentation", self.augmentation, field_names(Augmentation))
-        check_keys(
-            f"{self.name}: waveform_augmentation", self.waveform_augmentation, field_names(WaveformAugmentation)
-        )
-        check_keys(f"{self.name}: training", self.training, field_names(TrainingArguments))
+        for section, kinds in section_kinds().items():
+            check_keys(f"{self.name}: {section}", getattr(self, section), kinds)
+        with named(self.name):
+            check_kinds("", vars(self), get_type_hints(Recipe))
+            for section, kinds in section_kinds().items():
+                check_kinds(f"{section}.", getattr(self, section), kinds)
         check_keys(f"{self.name}: balance", self.balance, BALANCE)
         check_keys(f"{self.name}: split", [self.split], SPLITS)
-        WaveformAugmentation(**self.waveform_augmentation)  # raises for a strength that is impossible
+        with named(self.name):  # what is impossible or does not go together
+            Augmentation(**self.augmentation)
+            WaveformAugmentation(**self.waveform_augmentation)
         if self.refit and self.early_stopping_patience:
             raise RecipeError(
                 f"{self.name}: a training on all clips has none left to stop by; leave out refit, or "
@@ -107,10 +120,12 @@ class Recipe:
             self._check_functionals()
         if self.streaming:
             self._check_streaming()
+        with named(self.name):
+            self.config()
 
     def _check_adjustment(self) -> None:
         """Raise RecipeError for an adjustment without a frequency to adjust for, or for one that is balanced twice."""
-        if not isinstance(self.logit_adjustment, int | float) or not 0 < self.logit_adjustment <= LARGEST_ADJUSTMENT:
+        if not 0 < self.logit_adjustment <= LARGEST_ADJUSTMENT:
             raise RecipeError(
                 f"{self.name}: logit_adjustment must be between 0 and {LARGEST_ADJUSTMENT}, "
                 f"got {self.logit_adjustment!r}."
@@ -189,16 +204,24 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
     if not path.is_file():
         raise RecipeError(f"There is no recipe {name!r}; there are {', '.join(recipe_names())}, or give a YAML file.")
-    content = yaml.safe_load(path.read_text())
+    content = yaml.load(path.read_text(), RecipeLoader)
     if not isinstance(content, dict):
         raise RecipeError(f"{path} holds {type(content).__name__}, not the keys of a recipe.")
     for override in overrides:
         apply_override(content, override)
-    content = {"name": path.stem} | content
-    check_keys(path.stem, content, field_names(Recipe))
-    missing = [name for name in ("description", "corpora", "labels") if name not in content]
+    return recipe_from({"name": path.stem} | content, path.stem)
+
+
+def recipe_from(content: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe of plain data; `where` it comes from is what messages call it.
+
+    Raises:
+        RecipeError: an unknown key (the nearest name is suggested), a missing one, or a bad value.
+    """
+    check_keys(where, content, field_names(Recipe))
+    missing = [name for name in ("name", "description", "corpora", "labels") if name not in content]
     if missing:
-        raise RecipeError(f"{path.stem}: {', '.join(missing)} missing.")
+        raise RecipeError(f"{where}: {', '.join(missing)} missing.")
     return Recipe(**content)
 
 
@@ -222,7 +245,10 @@ def apply_override(content: dict[str, Any], override: str) -> None:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
             raise RecipeError(f"--set {override}: {section} is a value, it has no keys.")
-    content[key] = yaml.safe_load(value)
+    try:
+        content[key] = yaml.load(value, RecipeLoader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {override}: the value is no YAML: {' '.join(str(error).split())}") from error
 
 
 def check_keys(where: str, keys: Iterable[str] | Mapping[str, Any], known: Iterable[str]) -> None:
@@ -239,8 +265,29 @@ def field_names(cls: type) -> list[str]:
     return [entry.name for entry in dataclasses.fields(cls)]
 
 
-def extractor_arguments() -> list[str]:
-    """Names of the extractor's arguments."""
-    return [
-        name for name in inspect.signature(SERFeatureExtractor.__init__).parameters if name not in ("self", "kwargs")
-    ]
+@functools.cache
+def section_kinds() -> dict[str, dict[str, Any]]:
+    """Section -> key -> its type."""
+    of_classes = {
+        "network": SERConfig,
+        "augmentation": Augmentation,
+        "waveform_augmentation": WaveformAugmentation,
+        "training": TrainingArguments,
+    }
+    extractor = get_type_hints(SERFeatureExtractor.__init__)
+    # A type that is written as text names modules that transformers does not load: those fields are no recipe's.
+    kinds = {
+        section: {entry.name: Any if isinstance(entry.type, str) else entry.type for entry in dataclasses.fields(cls)}
+        for section, cls in of_classes.items()
+    }
+    return {"features": {name: kind for name, kind in extractor.items() if name != "return"}} | kinds
+
+
+@contextlib.contextmanager
+def named(recipe: str) -> Iterator[None]:
+    """Context whose errors become a RecipeError, on one line, with the recipe's name in front."""
+    try:
+        yield
+    except (ValueError, StrictDataclassError) as error:
+        cause = error.__cause__ if isinstance(error, StrictDataclassError) else error
+        raise RecipeError(f"{recipe}: {' '.join(str(cause).split())}") from error

@@ -25,14 +25,25 @@ def claimed(output: Path, settings: Mapping[str, Any]) -> Iterator[None]:
         ValueError: another process works on it, or it holds something else.
     """
     check_folder(output, settings)
+    with locked(output):
+        with whole_file(output / SETTINGS_FILE) as path:
+            path.write_text(json.dumps(settings, indent=2) + "\n")
+        yield
+
+
+@contextlib.contextmanager
+def locked(output: Path) -> Iterator[None]:
+    """Context in which a folder, made if there is none, belongs to this process.
+
+    Raises:
+        ValueError: another process works on it.
+    """
     output.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(output / LOCK_FILE).acquire(timeout=0)
     except Timeout:
         raise ValueError(f"Another process works on {output}: wait for it, or give another --output.") from None
     with lock:
-        with whole_file(output / SETTINGS_FILE) as path:
-            path.write_text(json.dumps(settings, indent=2) + "\n")
         yield
 
 

@@ -245,7 +245,7 @@ def fit(
     heard |= speakers_of(validation)
     checkpoint = Checkpoint(trainer.model.eval(), extractor, recipe, seed, heard)
     if trainer.is_world_process_zero():
-        save_checkpoint(checkpoint, output)
+        checkpoint = save_checkpoint(checkpoint, output)
     return checkpoint
 
 

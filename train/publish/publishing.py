@@ -14,11 +14,12 @@ from transformers.dynamic_module_utils import get_relative_import_files
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.files import CHECKPOINT_FILES, CONFIG_FILE, EXTRACTOR_FILE, TORCH_FILES
+from ser_model.metrics_file import METRICS_FILE, read_metrics
 from ser_model.onnx_backend import MODEL_FILE
 from ser_model.onnx_export import export_onnx, not_exported, quantise_weights
 from train.evaluation.adaptation import ADAPTATION_FILE
 from train.evaluation.never_heard import NEVER_HEARD_FILE
-from train.evaluation.reporting import METRICS_FILE, draw_confusions
+from train.evaluation.reporting import draw_confusions
 from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE
 from train.publish.hub import Repository, Sent, send
@@ -80,7 +81,7 @@ def model_files(checkpoint: Path, repo_id: str) -> dict[str, bytes]:
     if missing:
         raise FileNotFoundError(f"{checkpoint} has no {', '.join(missing)}: it is no checkpoint of this project.")
     code = code_files(checkpoint)
-    figures = figure_files(json.loads((checkpoint / METRICS_FILE).read_text()))
+    figures = figure_files(read_metrics(checkpoint))
     exports = exported_files(checkpoint)
     card = render_model_card(
         checkpoint,

@@ -1,13 +1,13 @@
 """Results of several runs side by side; what was not measured in the same way never stands under one heading."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from train.evaluation.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
+from ser_model.metrics_file import METRICS_FILE, read_metrics
+from train.evaluation.reporting import corpus_title, interval_text, uar_text
 from train.report.model_card import percent, table
 
 
@@ -51,9 +51,7 @@ def results_of(run: Path) -> Iterator[dict[str, Any]]:
         raise FileNotFoundError(
             f"{run} has no {METRICS_FILE}: give the output folder of a finished fit, evaluate or crossvalidate."
         )
-    metrics = json.loads(path.read_text())
-    if missing := [key for key in ("protocol", "recipe", "labels", "corpora", "parameters") if key not in metrics]:
-        raise ValueError(f"{path} lacks {', '.join(missing)}: evaluate the model again with this version.")
+    metrics = read_metrics(run, ("protocol", "recipe", "labels", "corpora", "parameters"))
     for tested, figures in tested_parts(metrics):
         yield result_of(run, metrics, tested, figures)
 

@@ -1,6 +1,5 @@
 """The model card: its results come out of a checkpoint's metrics.json, what is known beside them is in the text."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,14 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ser_model.configuration_ser import SERConfig
+from ser_model.metrics_file import METRICS_FILE, read_metrics, read_object
 from ser_model.recognizer import PRETRAINED
 from train.data import CORPORA
 from train.data.audio_tables import parse_address
 from train.data.base import plural
 from train.evaluation.adaptation import ADAPTATION_FILE
 from train.evaluation.never_heard import NEVER_HEARD_FILE
-from train.evaluation.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
+from train.evaluation.reporting import corpus_title, interval_text, uar_text
 from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT
 from train.report.architecture import HEADER, architecture_rows
@@ -58,10 +58,11 @@ def render_model_card(
 
     Raises:
         FileNotFoundError: the checkpoint was never evaluated: it has no metrics.json.
+        ValueError: figures are damaged, or about other weights.
     """
     check_evaluated(checkpoint)
-    metrics = json.loads((checkpoint / METRICS_FILE).read_text())
-    recipe = json.loads((checkpoint / RECIPE_FILE).read_text())
+    metrics = read_metrics(checkpoint)
+    recipe = read_object(checkpoint / RECIPE_FILE)
     shipped = checkpoint.resolve() == PRETRAINED
     name = (model_id or MODEL_NAME).rpartition("/")[2]
     return ModelCard.from_template(
@@ -274,7 +275,7 @@ def never_heard_of(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / NEVER_HEARD_FILE
     if not path.is_file():
         return {}
-    content = json.loads(path.read_text())
+    content = read_metrics(checkpoint, name=NEVER_HEARD_FILE)
     rows = [
         [
             corpus_title(name),
@@ -313,7 +314,7 @@ def adaptation_table(checkpoint: Path) -> str:
     path = checkpoint / ADAPTATION_FILE
     if not path.is_file():
         return ""
-    content = json.loads(path.read_text())
+    content = read_metrics(checkpoint, name=ADAPTATION_FILE)
     clips, rows = content["adapted_with"], []
     for corpus, figures in content["corpora"].items():
         for name, one in figures["adapted_by"].items():
@@ -342,7 +343,7 @@ def noise_table(checkpoint: Path) -> str:
     path = checkpoint / ROBUSTNESS_FILE
     if not path.is_file():
         return ""
-    conditions = json.loads(path.read_text())["conditions"]
+    conditions = read_metrics(checkpoint, name=ROBUSTNESS_FILE)["conditions"]
     corpora = list(next(iter(conditions.values()))["corpora"])
     rows = [
         [name, *(percent(figures["corpora"][corpus]["uar"]) for corpus in corpora)]

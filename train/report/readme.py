@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ser_model.metrics_file import METRICS_FILE, read_metrics
 from ser_model.recognizer import PRETRAINED
 from train.data import CORPORA
 from train.evaluation.never_heard import NEVER_HEARD_FILE
-from train.evaluation.reporting import METRICS_FILE, corpus_title
+from train.evaluation.reporting import corpus_title
 from train.report.model_card import (
     EMODB_AT_HAND,
     SELECTION,
@@ -26,7 +27,6 @@ from train.report.systems import (
     choice_notes,
     cross_corpus_table,
     on_unknown_corpora,
-    read_metrics,
     recorded_runs,
     systems_table,
     uar_and_accuracy,
@@ -76,8 +76,8 @@ def render_documents(project: Path, checkpoint: Path, benchmarks: Path) -> dict[
     Raises:
         ValueError: a page lacks a block, or has it twice.
     """
-    metrics = json.loads((checkpoint / METRICS_FILE).read_text())
-    never_heard = json.loads((checkpoint / NEVER_HEARD_FILE).read_text())
+    metrics = read_metrics(checkpoint)
+    never_heard = read_metrics(checkpoint, name=NEVER_HEARD_FILE)
     baselines = json.loads(benchmarks.with_name(BASELINES_FILE).read_text())
     measured = json.loads(benchmarks.read_text())
     pages = {

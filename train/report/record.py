@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ser_model.metrics_file import METRICS_FILE, read_metrics
 from train.evaluation.adaptation import ADAPTATION_FILE
-from train.evaluation.reporting import METRICS_FILE
 
 
 RESULTS = Path(__file__).parents[1] / "results"  # a folder with metrics.json for each run
@@ -55,7 +55,7 @@ def record_run(
         raise FileNotFoundError(
             f"{run} has no {METRICS_FILE}: give the output folder of fit, evaluate or crossvalidate."
         )
-    if not json.loads(path.read_text()).get("command"):
+    if not read_metrics(run).get("command"):
         raise ValueError(f"{path} does not hold the command that wrote it: run it again.")
     run = run.resolve()
     folder = results / (name or run.name)

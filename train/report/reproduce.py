@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ser_model.metrics_file import METRICS_FILE, read_metrics, read_object
 from ser_model.recognizer import PRETRAINED
 from train.evaluation.adaptation import ADAPTATION_FILE
 from train.evaluation.never_heard import NEVER_HEARD_FILE
-from train.evaluation.reporting import METRICS_FILE
 from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE
 from train.report.record import ADAPTED, RESULTS, read_record
@@ -55,13 +55,13 @@ def steps(results: Path = RESULTS, checkpoint: Path = PRETRAINED, benchmarks: Pa
 
 def shipped_steps(checkpoint: Path) -> Iterator[Step]:
     """The training of the shipped checkpoint, and its tests."""
-    recipe = json.loads((checkpoint / RECIPE_FILE).read_text())
+    recipe = read_object(checkpoint / RECIPE_FILE)
     fit = f"python -m train fit {recipe['name']} --seed {recipe['seed']} --resume --output runs/{recipe['name']}"
     yield Step("shipped", words_of(fit))
     for file in (NEVER_HEARD_FILE, METRICS_FILE, ROBUSTNESS_FILE, ADAPTATION_FILE):
         if (checkpoint / file).is_file():
             name = f"shipped/{Path(file).stem}"
-            command = words_of(json.loads((checkpoint / file).read_text())["command"])
+            command = words_of(read_metrics(checkpoint, name=file)["command"])
             yield Step(name, with_output(command, f"runs/{name}"))
 
 
@@ -69,11 +69,11 @@ def recorded_steps(results: Path) -> Iterator[Step]:
     """The runs of train/results, each into a folder of its own name, and what adapting their networks brings."""
     for metrics in sorted(results.glob(f"*/{METRICS_FILE}")):
         name = metrics.parent.name
-        command = words_of(json.loads(metrics.read_text())["command"])
+        command = words_of(read_metrics(metrics.parent)["command"])
         yield Step(name, with_output(command, f"runs/{name}"), read_record(metrics.parent)["minutes"])
         adaptation = metrics.with_name(ADAPTATION_FILE)
         if adaptation.is_file():
-            words = list(words_of(json.loads(adaptation.read_text())["command"]))
+            words = list(words_of(read_metrics(metrics.parent, name=ADAPTATION_FILE)["command"]))
             words[words.index("adaptation") + 1] = f"runs/{name}"
             yield Step(f"{name}/adaptation", with_output(words, f"runs/{name}{ADAPTED}"))
 

@@ -1,16 +1,16 @@
 """README's table of systems: what each recipe reaches on new speakers, beside speakers that it heard in training."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ser_model.metrics_file import METRICS_FILE, read_metrics, read_object
 from ser_model.recognizer import PRETRAINED
 from train.data.base import plural
 from train.evaluation.adaptation import ADAPTATION_FILE
-from train.evaluation.reporting import METRICS_FILE, corpus_title, interval_text, uar_text
+from train.evaluation.reporting import corpus_title, interval_text, uar_text
 from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.fit.recipe import load_recipe
 from train.report.compare import TOGETHER, results_of
@@ -68,11 +68,6 @@ def on_unknown_corpora(run: Path) -> bool:
     return read_metrics(run).get("cross_validation", {}).get("protocol") == CROSS_CORPUS
 
 
-def read_metrics(run: Path) -> dict[str, Any]:
-    """The content of a run's metrics.json."""
-    return json.loads((run / METRICS_FILE).read_text())
-
-
 def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str, Any]]) -> str:
     """
     What recipes reach on a corpus that they never heard, as Markdown, and by which commands; empty without such a run.
@@ -109,7 +104,7 @@ def adapted_table(runs: Sequence[Path]) -> str:
         runs: folders of cross-validations, of which those are shown that hold what `train adaptation` wrote.
     """
     lines, commands = [], []
-    for content in (json.loads(path.read_text()) for run in runs if (path := run / ADAPTATION_FILE).is_file()):
+    for content in (read_metrics(run, name=ADAPTATION_FILE) for run in runs if (run / ADAPTATION_FILE).is_file()):
         unknown = ", never heard" if content["cross_validation"]["protocol"] == CROSS_CORPUS else ""
         seeds = f", {plural(len(content['seeds']), 'seed')}" if len(content["seeds"]) > 1 else ""
         commands.append(f"`{content['command']}`")
@@ -184,7 +179,7 @@ def cross_validation_table(checkpoint: Path) -> str:
     """What the shipped checkpoint's network reached in the recorded cross-validations, as Markdown; else empty."""
     if checkpoint.resolve() != PRETRAINED:
         return ""
-    network = layers_of(json.loads((checkpoint / RECIPE_FILE).read_text()))
+    network = layers_of(read_object(checkpoint / RECIPE_FILE))
     lines = [
         [
             f"`{row['recipe']}`",

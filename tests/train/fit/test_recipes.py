@@ -149,10 +149,65 @@ def test_what_is_not_known_is_rejected_with_the_nearest_name(override, message):
 
 
 @pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("augmentation.speed=fast", "augmentation.speed must be a number, got 'fast'"),
+        ("augmentation.time_masks=1.5", "augmentation.time_masks must be a whole number, got 1.5"),
+        ("waveform_augmentation.time_stretch=fast", "waveform_augmentation.time_stretch must be a number, got 'fast'"),
+        ("waveform_augmentation.copies=true", "waveform_augmentation.copies must be a whole number, got True"),
+        ("features.n_mfcc=many", "features.n_mfcc must be a whole number, got 'many'"),
+        ("features.feature_names=mfcc", "features.feature_names must be a list of texts, got 'mfcc'"),
+        ("features.trim_db=much", "features.trim_db must be a number or null, got 'much'"),
+        ("network.lstm_sizes=8", "network.lstm_sizes must be a list of whole numbers, got 8"),
+        ("network.temperature=.nan", "network.temperature must be a number, got nan"),
+        ("network.heads=[sequence]", r"network.heads must be keys with a number each, got \['sequence'\]"),
+        ("training.learning_rate=fast", "training.learning_rate must be a number, got 'fast'"),
+        ("training.optim=3", "training.optim must be text, got 3"),
+        ("labels=[on, off]", r"labels must be a list of texts, got \[True, False\]"),
+        ("label_map={calm: 1}", r"label_map must be keys with text or null each, got \{'calm': 1\}"),
+        ("shares={tess: all}", r"shares must be keys with a number each, got \{'tess': 'all'\}"),
+        ("balance=corpus", "balance must be a list of texts, got 'corpus'"),
+        ("refit=maybe", "refit must be true or false, got 'maybe'"),
+        ("split=1", "split must be text, got 1"),
+        ("labels=[sad", "the value is no YAML"),
+    ],
+)
+def test_what_is_of_another_type_is_rejected_on_one_line(override, message, capsys):
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe("ravdess_lstm", [override])
+    assert "\n" not in str(caught.value)
+    assert main(["fit", "ravdess_lstm", "--corpora-root", "nowhere", "--output", "nowhere", "--set", override]) == 1
+    assert capsys.readouterr().err == f"error: {caught.value}\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("network.lstm_sizes=[1000000000]", "lstm_sizes takes up to 64 numbers from 1 to 8192, got"),
+        ("network.lstm_sizes=[-5]", "lstm_sizes takes up to 64 numbers from 1 to 8192, got"),
+        (f"network.dense_sizes={[8] * 100_000}", "dense_sizes takes up to 64 numbers from 1 to 8192, got"),
+        ("network.pooling=max", "pooling must be one of last, mean"),
+        ("network.lstm_dropout=1", "lstm_dropout is a share, from 0 to less than 1; got 1"),
+        ("features.n_fft=1073741824", "n_fft must be a whole number from 2 to 65536, got 1073741824"),
+        ("augmentation.speed=3", "augmentation.speed must be between 0.0 and 0.9, got 3"),
+    ],
+)
+def test_what_is_impossible_is_rejected_when_a_recipe_is_read(override, message):
+    with pytest.raises(RecipeError, match=f"ravdess_lstm: {message}"):
+        load_recipe("ravdess_lstm", [override])
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-3", 0.001), ("2E+4", 2e4), ("1.5e3", 1500.0), ("-1e1", -10.0)])
+def test_numbers_with_an_exponent_are_numbers(text, number):
+    assert load_recipe("ravdess_lstm", [f"training.learning_rate={text}"]).training["learning_rate"] == number
+    assert load_recipe("ravdess_lstm", [f"description={text}e"]).description == f"{text}e"
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         (["logit_adjustment=-0.5"], "logit_adjustment must be between 0 and 5.0, got -0.5"),
-        (["logit_adjustment=much"], "logit_adjustment must be between 0 and 5.0, got 'much'"),
+        (["logit_adjustment=much"], "logit_adjustment must be a number, got 'much'"),
         (["mask_labels=false"], "logit_adjustment needs mask_labels: true"),
         (["balance=[corpus, label]"], "balances labels already; leave label out of balance"),
     ],

@@ -15,6 +15,7 @@ from transformers import TrainingArguments
 from ser_model import SERFeatureExtractor, SERForAudioClassification
 from ser_model.audio_io import load_audio
 from ser_model.functionals import track_count, without_correlations
+from ser_model.metrics_file import read_metrics, weights_sha256
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
 from train.augment.voice import speech_like
@@ -32,6 +33,7 @@ from train.data.dataset import (
 from train.data.randomness import Epoch
 from train.data.waveform_rows import WaveformRows
 from train.fit.recipe import Recipe, load_recipe, recipe_names
+from train.fit.run_folder import locked
 from train.fit.training import build_trainer, every_training_clip, log_priors, set_statistics, training_arguments
 
 
@@ -405,6 +407,21 @@ def test_a_folder_of_own_labels_needs_neither_root_nor_labels(corpora, tmp_path,
     output = tmp_path / "out"
     assert main(["fit", "ravdess_lstm", "--corpora", f"folder:{folder}", "--output", str(output), *settings]) == 0
     assert set(json.loads((output / "config.json").read_text())["label2id"]) == {"keen", "puzzled"}
+
+
+def test_a_folder_belongs_to_one_training(corpora, tmp_path, capsys):
+    arguments = ["fit", "ravdess_lstm", "--corpora-root", str(corpora), "--output", str(tmp_path)]
+    with locked(tmp_path):
+        assert main([*arguments, "--seed", "1"]) == 1
+    assert f"Another process works on {tmp_path}: wait for it" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} <= {".lock"}
+
+
+def test_figures_tell_which_weights_they_measured(corpora, tmp_path):
+    fit("ravdess_lstm", corpora, tmp_path / "first", *tiny("ravdess_lstm"))
+    assert read_metrics(tmp_path / "first")["weights_sha256"] == weights_sha256(tmp_path / "first")
+    evaluate(tmp_path / "first", corpora, "ravdess")
+    assert read_metrics(tmp_path / "first" / "evaluated")["weights_sha256"] == weights_sha256(tmp_path / "first")
 
 
 def test_a_training_on_one_label_is_refused(corpora, tmp_path, capsys):

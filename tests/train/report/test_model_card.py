@@ -103,7 +103,7 @@ def test_noise_is_shown_where_it_was_measured(checkpoint):
     }
     (checkpoint / "robustness.json").unlink()
     assert "robustness.json" not in str(render_model_card(checkpoint))
-    (checkpoint / "robustness.json").write_text(json.dumps({"conditions": conditions}))
+    (checkpoint / "robustness.json").write_text(json.dumps(METRICS | {"conditions": conditions}))
     card = str(render_model_card(checkpoint))
     assert "| condition | RAVDESS |" in card
     assert "| babble, 0 dB | 25.0 |" in card
@@ -141,7 +141,7 @@ def test_adaptation_and_cross_validation_are_shown_where_they_were_measured(chec
     bound = {"uar": 0.5, "uar_adapted": 0.6, "difference": 0.1}
     corpora = {"ravdess": {"adapted_by": adapted_by, "with_labels": bound}, "tess": {"adapted_by": adapted_by}}
     content = {"adapted_with": 10, "corpora": corpora}  # of TESS as earlier versions wrote it
-    (checkpoint / "adaptation.json").write_text(json.dumps(content))
+    (checkpoint / "adaptation.json").write_text(json.dumps(METRICS | content))
     card = str(render_model_card(checkpoint, cross_validation="| a table |"))
     assert "| RAVDESS | 10 random clips | 50.0 | 53.0 | +3.0 | 10.0 |" in card
     assert "| RAVDESS | fitted to all labels | 50.0 | 60.0 | +10.0 | – |" in card
