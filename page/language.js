@@ -79,7 +79,7 @@ function makeDownload(label, fileName, content, type) {
   link.addEventListener("click", (event) => {
     if (link.href.startsWith("blob:")) return;
     event.preventDefault();
-    link.href = URL.createObjectURL(new Blob([content], { type }));
+    link.href = URL.createObjectURL(new Blob(type === "text/csv" ? ["\ufeff", content] : [content], { type }));
     link.download = fileName;
     link.click();
   });

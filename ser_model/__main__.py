@@ -7,9 +7,10 @@ import argparse
 import json
 import os
 import sys
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ser_model.terminal import columns, open_closed_streams, padded, printable, shortened
 
 
 if TYPE_CHECKING:  # imported when needed, so that --help answers at once
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.stdout is None:
         print("ser_model: the standard output is closed: there is nowhere to print to", file=sys.stderr)
         return 1
+    open_closed_streams()
     sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what the terminal cannot show
     try:
         if arguments[:1] == [EXPORT]:
@@ -109,15 +111,21 @@ def export(options: argparse.Namespace) -> int:
         from ser_model.recognizer import checkpoint_path
 
         export_onnx(checkpoint_path(options.model, None, None, TORCH_FILES), options.output, int8=options.int8)
-    except (OSError, ValueError, ImportError) as error:
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, options.output):  # what was read
+            return refused(error)
+        if os.path.isfile(options.output):
+            os.remove(options.output)  # a part of it
+        return refused(OSError(f"{options.output} cannot be written: {error.strerror}"))
+    except (ValueError, ImportError) as error:
         return refused(error)
-    print(f"{options.output}: {os.path.getsize(options.output) / 1e6:.1f} MB")
+    print(f"{printable(options.output)}: {os.path.getsize(options.output) / 1e6:.1f} MB")
     return 0
 
 
 def refused(error: Exception) -> int:
     """The exit code for a model that cannot be used, after saying why on one line."""
-    print(f"ser_model: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"ser_model: {printable(' '.join(str(error).split()))}", file=sys.stderr)
     return 2
 
 
@@ -205,7 +213,7 @@ def answer_all(recognizer: "EmotionRecognizer", options: argparse.Namespace) -> 
             audio = standard_input() if clip == STANDARD_INPUT else clip
             prediction = recognizer.predict(audio, progress=shown_progress(clip))
         except AudioError as error:
-            print(f"ser_model: {error}", file=sys.stderr)
+            print(f"ser_model: {printable(str(error))}", file=sys.stderr)
             exit_code = 1
             continue
         if options.json:
@@ -266,18 +274,18 @@ def header(name_columns: int) -> str:
 def row(clip: str, prediction: "Prediction", top_k: int, name_columns: int) -> str:
     """A line of the table: file, duration, emotion, confidence, the next emotions, and what is to be remarked."""
     name = padded(shortened(printable(clip), name_columns), name_columns)
-    start = f"{name}  {clock(prediction.duration):>8}  {prediction.label:{EMOTION_COLUMNS}}"
+    start = f"{name}  {clock(prediction.duration):>8}  {padded(printable(prediction.label), EMOTION_COLUMNS)}"
     if not prediction.speech:
         return start
     bar = progress_bar(prediction.confidence) + " " if shows_bars() else ""
-    others = ", ".join(f"{label} {percent(score)}" for label, score in prediction.ranked(top_k)[1:])
+    others = ", ".join(f"{printable(label)} {percent(score)}" for label, score in prediction.ranked(top_k)[1:])
     remark = "".join(f" ({remark})" for remark in remarks(prediction))
     return f"{start}  {bar}{percent(prediction.confidence):>10}  {others}{remark}".rstrip()
 
 
 def remarks(prediction: "Prediction") -> list[str]:
     """Why not to rely on the label: "unsure between sad and neutral", "unlike the training speech"."""
-    *others, last = prediction.candidates
+    *others, last = map(printable, prediction.candidates)
     unsure = f"unsure between {', '.join(others)} and {last}" if others else "unsure"
     sentences = {unsure: prediction.sure, "unlike the training speech": prediction.familiar}
     return [sentence for sentence, fine in sentences.items() if not fine]
@@ -319,31 +327,6 @@ def shown_progress(clip: str):  # noqa: ANN201 (a function or None)
         )
 
     return show
-
-
-def printable(text: str) -> str:
-    """Text whose control characters cannot disturb a terminal."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-
-
-def shortened(text: str, limit: int) -> str:
-    """The end of a text that is too long, behind an ellipsis."""
-    while columns(text) > limit:
-        text = "…" + text[2:]
-    return text
-
-
-def padded(text: str, width: int) -> str:
-    """Text filled with blanks to a number of columns."""
-    return text + " " * (width - columns(text))
-
-
-def columns(text: str) -> int:
-    """Columns of a terminal that a text takes: two for a wide character, none for a combining one."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The page with the shipped model as a visitor meets it: headless Chromium, whose microphone plays a voice."""
 
+import codecs
 import csv
 import json
 import re
@@ -157,7 +158,9 @@ def saved(page: Page, name: str, part: str = "#answer") -> str:
     """Content of a file that a part of the page offers."""
     with page.expect_download() as download:
         page.locator(part).get_by_role("link", name=name, exact=True).click()
-    return download.value.path().read_text()
+    content = download.value.path().read_bytes()
+    assert content.startswith(codecs.BOM_UTF8) == (name == "CSV")  # by which Excel knows UTF-8
+    return content.decode("utf-8-sig")
 
 
 def card(page: Page, state: str) -> Locator:

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ser_model.terminal import PrintableStream, open_closed_streams, printable
+from train.interruptions import PrintableFormatter, how_to_go_on, is_disk_full
+
 
 if TYPE_CHECKING:  # imported where they are needed: a command that needs neither starts at once
     from datasets import Dataset
@@ -60,20 +63,39 @@ class ProtocolsHelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 on success, 1 when something given is wrong."""
+    """Run one command; 0 on success, 1 when something given is wrong or the disk is full, 130 when it is stopped."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    open_closed_streams()
     options = parse(arguments)
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars would fill a log file
-    logging.basicConfig(level=logging.INFO if is_first_process() else logging.ERROR, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if is_first_process() else logging.ERROR)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(PrintableFormatter())
     for library in ("httpx", "httpx2"):
         logging.getLogger(library).setLevel(logging.WARNING)  # they log every request
     try:
-        return options.run(options)
-    except (ValueError, OSError) as error:
-        if options.traceback:
+        with contextlib.redirect_stdout(PrintableStream(sys.stdout)):
+            return options.run(options)
+    except KeyboardInterrupt:
+        return ended(130, f"stopped. {how_to_go_on(arguments)}")
+    except BrokenPipeError:  # the reader has seen enough, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        full = is_disk_full(error, getattr(options, "output", None))
+        if options.traceback or not (full or isinstance(error, ValueError | OSError)):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return ended(
+            1, f"error: the disk is full. Make room. {how_to_go_on(arguments)}" if full else f"error: {error}"
+        )
+
+
+def ended(code: int, message: str) -> int:
+    """The exit code, after the message; of several processes, the first one tells it."""
+    if is_first_process():
+        print("\n".join(map(printable, message.splitlines())), file=sys.stderr)
+    return code
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -40,7 +40,7 @@ def compare(runs: Sequence[Path], output: Path) -> str:
     text = "\n\n".join([*tables, NOTE])
     output.mkdir(parents=True, exist_ok=True)
     (output / MARKDOWN_FILE).write_text(text + "\n")
-    results.drop(columns="figures").to_csv(output / CSV_FILE, index=False)
+    results.drop(columns="figures").to_csv(output / CSV_FILE, index=False, encoding="utf-8-sig")  # as Excel expects it
     return text
 
 

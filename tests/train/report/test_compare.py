@@ -1,5 +1,6 @@
 """Comparison of runs: one line for each run, one heading for each way of measuring."""
 
+import codecs
 import csv
 import json
 from pathlib import Path
@@ -79,7 +80,8 @@ def compare(tmp_path: Path, *runs: Path) -> tuple[dict[str, list[list[str]]], li
             tables[heading] = []
         elif line.startswith("| ") and not line.startswith(("| run", "| ---")):
             tables[heading].append([cell.strip() for cell in line.strip("|").split("|")])
-    with open(tmp_path / "tables" / "comparison.csv", newline="") as file:
+    assert (tmp_path / "tables" / "comparison.csv").read_bytes().startswith(codecs.BOM_UTF8)  # for Excel
+    with open(tmp_path / "tables" / "comparison.csv", newline="", encoding="utf-8-sig") as file:
         return tables, list(csv.DictReader(file))
 
 
