@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,16 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars would fill a log file
-    logging.basicConfig(level=logging.INFO if is_first_process() else logging.ERROR)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(PrintableFormatter())
-    for library in ("httpx", "httpx2"):
-        logging.getLogger(library).setLevel(logging.WARNING)  # they log every request
+    set_up_log()
     try:
-        with contextlib.redirect_stdout(PrintableStream(sys.stdout)):
+        with contextlib.redirect_stdout(PrintableStream(sys.stdout)), logged_warnings():
             return options.run(options)
     except KeyboardInterrupt:
-        return ended(130, f"stopped. {how_to_go_on(arguments)}")
+        if is_first_process():
+            tell(f"stopped. {how_to_go_on(arguments)}")
+        return 130
     except BrokenPipeError:  # the reader has seen enough, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -86,16 +84,32 @@ def main(arguments: list[str] | None = None) -> int:
         full = is_disk_full(error, getattr(options, "output", None))
         if options.traceback or not (full or isinstance(error, ValueError | OSError)):
             raise
-        return ended(
-            1, f"error: the disk is full. Make room. {how_to_go_on(arguments)}" if full else f"error: {error}"
-        )
+        tell(f"error: the disk is full. Make room. {how_to_go_on(arguments)}" if full else f"error: {error}")
+        return 1
 
 
-def ended(code: int, message: str) -> int:
-    """The exit code, after the message; of several processes, the first one tells it."""
-    if is_first_process():
-        print("\n".join(map(printable, message.splitlines())), file=sys.stderr)
-    return code
+def set_up_log() -> None:
+    """Messages of this process to the standard error, without what names of files could do to a terminal."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter())
+    logging.basicConfig(level=logging.INFO if is_first_process() else logging.ERROR, handlers=[handler])
+    for library in ("httpx", "httpx2"):
+        logging.getLogger(library).setLevel(logging.WARNING)  # they log every request
+
+
+@contextlib.contextmanager
+def logged_warnings() -> Iterator[None]:
+    """Context whose warnings are messages of the log."""
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+
+
+def tell(message: str) -> None:
+    """Print a message to the standard error."""
+    print("\n".join(map(printable, message.splitlines())), file=sys.stderr)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
