@@ -178,6 +178,7 @@ class Stranger:
 
 
 STEPS = [name for name in vars(Stranger) if not name.startswith(("_", "assert_", "probabilities"))]
+READING_STEPS = [name for name in STEPS if name != "copy_with_other_labels"]  # which pushes it
 OFFLINE_STEPS = ["auto_classes", "pipeline_of_an_array"]
 
 

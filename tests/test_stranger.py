@@ -19,6 +19,8 @@ from train.publish.publishing import publish
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub's uploads
 
 REPO_ID = "tester/speech-emotion"
+INSTALLED = pinned("torch", "transformers", "librosa", "accelerate")
+OTHER_PYTHONS = ("3.12", "3.13")  # than that of the tests; pyproject.toml accepts them
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +39,20 @@ def hub(tmp_path_factory) -> HubServer:
 @pytest.fixture(scope="module")
 def outcomes(hub, speech, tmp_path_factory) -> dict[str, str]:
     """What became of each step, the last ones without the network."""
-    folder = tmp_path_factory.mktemp("stranger")
-    soundfile.write(folder / "voice.wav", speech, RATE)
-    python = fresh_python(*pinned("torch", "transformers", "librosa", "accelerate"))
-    environment = hub.environment(folder / "home") | {"OMP_NUM_THREADS": "1"}
-    environment.pop("PYTHONPATH", None)
+    folder, environment = place_of_a_stranger(hub, speech, tmp_path_factory)
+    python = fresh_python(*INSTALLED)
     online = take_steps(python, environment, folder)
     offline = take_steps(python, environment | {"HF_HUB_OFFLINE": "1"}, folder, *stranger.OFFLINE_STEPS)
     return online | {f"{name} offline": outcome for name, outcome in offline.items()}
+
+
+def place_of_a_stranger(hub, speech, tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    """A folder with a recording, and variables of an environment that knows the Hub and nothing of this project."""
+    folder = tmp_path_factory.mktemp("stranger")
+    soundfile.write(folder / "voice.wav", speech, RATE)
+    environment = hub.environment(folder / "home") | {"OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)
+    return folder, environment
 
 
 def take_steps(python: Path, environment: dict[str, str], folder: Path, *steps: str) -> dict[str, str]:
@@ -60,6 +68,17 @@ def test_stranger_succeeds(outcomes, step):
     if outcomes[step].startswith("skipped: "):
         pytest.skip(outcomes[step].removeprefix("skipped: "))
     assert outcomes[step] == "done", outcomes[step]
+
+
+@pytest.mark.parametrize("version", OTHER_PYTHONS)
+def test_stranger_succeeds_with_another_python(hub, speech, tmp_path_factory, version):
+    """By 5 GB of packages each, where pip finds no torch for the processor alone."""
+    python = fresh_python(*INSTALLED, version=version)
+    folder, environment = place_of_a_stranger(hub, speech, tmp_path_factory)
+    outcomes = take_steps(python, environment, folder, *stranger.READING_STEPS)
+    problems = {step: outcome for step, outcome in outcomes.items() if not outcome.startswith(("done", "skipped: "))}
+    assert problems == {}
+    assert "done" in outcomes.values()
 
 
 def test_copy_holds_all_that_loading_needs_and_no_pickle(outcomes, hub):
