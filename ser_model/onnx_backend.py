@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ class OnnxBackend(Backend):
             raise OSError(f"'{path}' works at {settings[RATE_KEY]} Hz; {SAMPLING_RATE} Hz are needed.")
         self.labels = tuple(settings[LABELS_KEY])
         settings |= settings_beside(path, settings[WEIGHTS_KEY])
+        check_numbers(settings, path)
         self.temperature = settings["temperature"]
         self.rule = answer_rule(settings)
 
@@ -93,6 +95,16 @@ def settings_beside(path: Path, weights_digest: str) -> dict[str, Any]:
         return {name: settings[name] for name in ("temperature", *RULE_NAMES) if name in settings}
     except (ValueError, TypeError) as error:
         raise OSError(f"'{config}' is no JSON object: {error}.") from error
+
+
+def check_numbers(settings: Mapping[str, Any], path: Path) -> None:
+    """Raise OSError for a temperature or a threshold that cannot be, as [`SERConfig`] does."""
+    highest = dict.fromkeys(RULE_NAMES, 1.0) | {"temperature": sys.float_info.max}
+    for name in settings.keys() & highest.keys():
+        value = settings[name]
+        is_number = isinstance(value, int | float) and 0 <= value <= highest[name]
+        if not is_number or (name == "temperature" and value == 0):
+            raise OSError(f"The settings of '{path}' are not valid: {name} is {value!r}.")
 
 
 def answer_rule(settings: Mapping[str, Any]) -> AnswerRule:

@@ -1,6 +1,7 @@
 """The exported file answers as PyTorch does, whatever the settings, lengths and padding, and without PyTorch."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -317,6 +318,17 @@ def test_temperature_and_thresholds_change_without_another_file(exported, clips)
     of_torch, of_file = TorchBackend(exported), OnnxBackend(exported)
     assert of_file.rule == of_torch.rule == AnswerRule(answer_threshold=0.75, candidate_mass=0.61)
     assert_same(of_file, of_torch, clips, CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("temperature", math.nan), ("temperature", 0), ("temperature", "hot"), ("answer_threshold", 1.5)],
+)
+def test_settings_beside_a_file_that_cannot_be(exported, name, value):
+    config = exported / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {name: value}))
+    with pytest.raises(OSError, match=f"are not valid: {name} is {value!r}"):
+        OnnxBackend(exported)
 
 
 def test_inside_view_beside_an_exported_file(exported, tmp_path, speech):
