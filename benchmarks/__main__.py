@@ -1,10 +1,14 @@
-"""Run every benchmark against its peer in one run, as ratios of medians: `python -m benchmarks` (`make bench`)."""
+"""Run every benchmark against its peer in one run, as ratios of medians: `python -m benchmarks` (`make bench`).
+
+With names, only these are run, and an output that exists keeps the figures of the others.
+"""
 
 import argparse
 import json
 import platform
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,21 +28,28 @@ def main() -> int:
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    outcomes = [outcome for name in options.names or BENCHMARKS for outcome in BENCHMARKS[name]()]
-    for outcome in outcomes:
+    outcomes = {name: BENCHMARKS[name]() for name in options.names or BENCHMARKS}
+    measured = [outcome for of_one in outcomes.values() for outcome in of_one]
+    for outcome in measured:
         print(outcome.line())
     if options.output:
-        options.output.write_text(json.dumps(as_data(outcomes), indent=2) + "\n")
-    return 0 if all(outcome.holds for outcome in outcomes) else 1
+        options.output.write_text(json.dumps(as_data(outcomes, options.output), indent=2) + "\n")
+    return 0 if all(outcome.holds for outcome in measured) else 1
 
 
-def as_data(outcomes: list[Outcome]) -> dict:
-    """The figures and what they were measured with."""
+def as_data(outcomes: Mapping[str, Sequence[Outcome]], path: Path) -> dict:
+    """The figures and what they were measured with; those in the file at `path` that were not measured now stay."""
+    rows = {
+        name: [{"benchmark": name, **outcome.as_data()} for outcome in of_one] for name, of_one in outcomes.items()
+    }
+    former = json.loads(path.read_text())["outcomes"] if path.is_file() else []
+    for name in BENCHMARKS.keys() - rows.keys():
+        rows[name] = [row for row in former if row["benchmark"] == name]
     return {
-        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "benchmarks", "--output", str(path)]),
         "machine": f"{platform.machine()}, {platform.system()}, one thread",
-        "versions": {name: version(name) for name in ("torch", "transformers", "librosa", "soundfile")},
-        "outcomes": [outcome.as_data() for outcome in outcomes],
+        "versions": {name: version(name) for name in ("torch", "onnxruntime", "transformers", "librosa", "soundfile")},
+        "outcomes": [row for name in BENCHMARKS for row in rows[name]],
     }
 
 

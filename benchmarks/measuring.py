@@ -18,8 +18,8 @@ class Outcome:
         peer: the peer's median, in `unit`.
         unit: ms, s or MB.
         bar: what the figure has to reach.
-        kind: `faster` (peer / ours is at least the bar), `ratio` (ours / peer is at most the bar), `above`
-            (ours - peer is at most the bar) or `limit` (ours is at most the bar; there is no peer).
+        kind: `faster` (peer / ours is at least the bar), `ratio` (ours / peer is at most the bar) or `limit` (ours is
+            at most the bar; there is no peer).
     """
 
     name: str
@@ -33,7 +33,7 @@ class Outcome:
     @property
     def figure(self) -> float:
         """The figure that is compared with the bar."""
-        figures = {"faster": self.peer / self.ours, "ratio": self.ours / self.peer, "above": self.ours - self.peer}
+        figures = {"faster": self.peer / self.ours, "ratio": self.ours / self.peer}
         return self.ours if self.kind == "limit" else figures[self.kind]
 
     @property
@@ -46,7 +46,6 @@ class Outcome:
         shown = {
             "faster": f"{self.figure:.1f} times faster (at least {self.bar:g})",
             "ratio": f"{self.figure:.2f} times as long (at most {self.bar:g})",
-            "above": f"{self.figure:+.0f} {self.unit} (at most {self.bar:+g})",
             "limit": f"{self.figure:.4g} {self.unit} (at most {self.bar:g})",
         }[self.kind]
         values = f"{self.ours:.4g} {self.unit} against {self.peer:.4g} {self.unit} of {self.peer_name}"

@@ -59,7 +59,6 @@ ANSWER = "file of 3 s to answer"  # the benchmark that README names
 UNITS = {
     "faster": "times faster (at least {bar:g})",
     "ratio": "times as long (at most {bar:g})",
-    "above": "{unit} above it (at most {bar:g})",
     "limit": "{unit} (at most {bar:g})",
 }
 

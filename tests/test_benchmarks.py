@@ -1,0 +1,33 @@
+"""Benchmarks take turns, and a run of some keeps the figures of the others."""
+
+import json
+
+from benchmarks.__main__ import BENCHMARKS, as_data
+from benchmarks.measuring import Outcome, limited, medians_in_turns
+
+
+def test_all_take_turns():
+    order = []
+    functions = {name: lambda name=name: order.append(name) for name in ("ours", "one", "another")}
+    seconds = medians_in_turns(functions, rounds=2, warm_up=1)
+    assert order == ["ours", "one", "another"] * 3
+    assert seconds.keys() == functions.keys()
+    assert all(value >= 0 for value in seconds.values())
+
+
+def test_a_run_of_one_keeps_the_others(tmp_path):
+    path = tmp_path / "results.json"
+    former = {name: [limited(f"old {name}", 1.0, "s", 2.0)] for name in BENCHMARKS}
+    path.write_text(json.dumps(as_data(former, path)))
+    data = as_data({"startup": [limited("new startup", 3.0, "s", 2.0)]}, path)
+    assert [row["name"] for row in data["outcomes"]] == [
+        "new startup" if name == "startup" else f"old {name}" for name in BENCHMARKS
+    ]
+    assert [row["holds"] for row in data["outcomes"]] == [name != "startup" for name in BENCHMARKS]
+    assert data["command"] == f"python -m benchmarks --output {path}"
+
+
+def test_a_missed_bar_is_marked():
+    missed = Outcome("answer", "a peer", 2.0, 2.0, "ms", 1.5, "faster")
+    assert not missed.holds
+    assert missed.line().startswith("MISSED answer: 1.0 times faster (at least 1.5)")
