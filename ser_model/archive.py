@@ -271,7 +271,7 @@ def write_table(rows: Sequence[dict[str, Any]], labels: Sequence[str], output: P
         if output.suffix == ".parquet":
             write_parquet(complete, labels, unfinished)
         elif output.suffix == ".csv":
-            unfinished.write_text(as_csv(names, map(cells, complete)), encoding="utf-8")
+            unfinished.write_text(as_csv(names, map(cells, complete)), encoding="utf-8-sig")  # as Excel expects it
         else:
             unfinished.write_text("".join(json.dumps(row) + "\n" for row in complete), encoding="utf-8")
         os.replace(unfinished, output)

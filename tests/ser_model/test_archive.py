@@ -1,5 +1,6 @@
 """Archives: the table is that of the recogniser, whatever is killed meanwhile; nothing is lost, nothing twice."""
 
+import codecs
 import json
 import os
 import signal
@@ -75,6 +76,7 @@ def test_other_formats_hold_the_same(whole, recordings, tmp_path, suffix, capsys
     output = tmp_path / f"scores{suffix}"
     assert main([*recordings, "--output", str(output), "--workers", "2"]) == 1  # one is no recording
     assert f"{len(recordings)} recordings scored now, 0 before; 1 cannot be used" in capsys.readouterr().out
+    assert output.read_bytes().startswith(codecs.BOM_UTF8) == (suffix == ".csv")  # by which Excel knows UTF-8
     table = pd.read_csv(output) if suffix == ".csv" else pd.read_json(output, lines=True)
     assert list(table) == list(whole)
     assert list(table)[: len(COLUMNS)] == list(COLUMNS)
