@@ -13,7 +13,7 @@ from page.texts import TEXTS
 from ser_model.colours import EMOTION_COLOURS
 
 
-EXAMPLES = ("even", "sharp", "hurried", "turning")  # each in examples/, its name in the texts
+EXAMPLES = ("neutral", "sad", "angry", "happy", "turning", "noise")  # in examples/; emotions are those asked for
 SHARED_SCRIPTS = (
     "language.js",
     "faces.js",

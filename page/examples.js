@@ -1,4 +1,4 @@
-// Buttons that put one of the synthetic voices into the place of a recording.
+// Buttons that put one of the synthetic examples into the place of a recording.
 // Runs with `element` and `props` of gradio's HTML component; props.paths has the file of each name.
 
 const root = element.querySelector(".examples");
@@ -6,7 +6,8 @@ const root = element.querySelector(".examples");
 translateStatics(root);
 root.querySelector(".examples-buttons").replaceChildren(
   ...Object.entries(props.paths).map(([name, path]) => {
-    const button = makeElement("button", { type: "button", className: "pill", textContent: texts[`example_${name}`] });
+    const label = texts[`example_${name}`] ?? fill(texts.example_asked, { emotion: nameOf(name) });
+    const button = makeElement("button", { type: "button", className: "pill", textContent: label });
     button.addEventListener("click", () => tellRecording("example", describeFile(path)));
     return button;
   }),
