@@ -65,7 +65,7 @@ streams = live.LiveStreams()
 own_voices = my_voice.OwnVoices()
 workers = ThreadPoolExecutor(max_workers=limits.AT_ONCE)
 journal = Journal()
-work = Work(journal, lambda: line.events())
+work = Work(journal, lambda request: line.is_wanted(request))
 
 
 @functools.cache

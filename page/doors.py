@@ -21,7 +21,7 @@ from page.journal import CONTENT_TYPE, Journal
 from page.line import Line
 from page.refused import RefusedError
 from page.uploads import Uploads
-from page.visitors import TOO_MANY, Allowance, Turns, address_of, on_behalf_header, on_behalf_of
+from page.visitors import TOO_MANY, Allowance, Principal, Turns, address_of, on_behalf_header, principal_of
 from page.work import ID, RESTARTING
 
 
@@ -108,7 +108,7 @@ class Doorkeeper:
         if self.open[address] >= limits.REQUESTS_OPEN:
             raise RefusedError(429, TOO_MANY, "open")
         asks = scope["method"] == "POST"
-        if on_behalf_of(scope):  # it has come in already
+        if principal_of(scope):  # it has come in already
             return
         if asks and self.stopping:
             raise RefusedError(503, RESTARTING, "stopping")
@@ -163,7 +163,8 @@ class Doors:
         keeper.loop = asyncio.get_running_loop()
         keeper.check(scope, address)
         if path.startswith(TOOLS):
-            scope = {**scope, "headers": [*scope["headers"], on_behalf_header(address)]}
+            named = on_behalf_header(Principal(address, scope[ID]))
+            scope = {**scope, "headers": [*scope["headers"], named]}
         if path != UPLOAD:
             receive = limited(scope, receive)
         ends = not path.startswith(STAYS_OPEN) or scope["method"] == "POST"
@@ -189,6 +190,8 @@ class Doors:
             return self.keeper.turns.turn(address)
         if scope["path"].startswith(QUEUED) and scope["method"] == "POST":
             return self.keeper.line.place(address)
+        if scope["path"].startswith(TOOLS):
+            return self.keeper.line.awaiting(scope[ID])
         return contextlib.nullcontext()
 
     async def take_in(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:

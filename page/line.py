@@ -12,7 +12,7 @@ from gradio.server_messages import ProcessCompletedMessage
 from page import limits
 from page.journal import Journal
 from page.refused import RefusedError
-from page.visitors import address_of
+from page.visitors import address_of, principal_of
 from page.work import RESTARTING, request_id
 
 
@@ -26,11 +26,27 @@ class Line:
     def __init__(self, blocks: gr.Blocks, journal: Journal) -> None:
         self.blocks = blocks
         self.journal = journal
+        self.tools: set[str] = set()  # requests by MCP whose answer is awaited, by their names in the journal
         self.joining: Counter[str] = Counter()  # requests of an address that gradio is about to put into the queue
 
     def events(self) -> list[Event]:
-        """All requests that wait or are being answered. An event is not `alive` once its visitor has left."""
+        """All requests that wait or are being answered."""
         return list(self.blocks._queue.event_ids_to_events.values())
+
+    def is_wanted(self, request: gr.Request) -> bool:
+        """Whether the visitor who asked is still there; what does not come by the queue is always wanted."""
+        event = next((event for event in self.events() if event.request is request.request), None)
+        principal = principal_of(request.request.scope)
+        return (event is None or event.alive) and (principal is None or principal.request in self.tools)
+
+    @contextlib.asynccontextmanager
+    async def awaiting(self, tool_request: str) -> AsyncIterator[None]:
+        """The time, as a `with` block, in which whoever asked by MCP waits for the answer."""
+        self.tools.add(tool_request)
+        try:
+            yield
+        finally:
+            self.tools.discard(tool_request)
 
     @contextlib.asynccontextmanager
     async def place(self, address: str) -> AsyncIterator[None]:

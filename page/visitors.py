@@ -7,6 +7,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -30,8 +31,8 @@ def address_of(scope: Scope) -> str:
     Behind `PROXIES` it is the one that the outermost of them heard from: what stands before that in the header, the
     client wrote itself.
     """
-    if principal := on_behalf_of(scope):
-        return principal
+    if principal := principal_of(scope):
+        return principal.address
     host = scope["client"][0] if scope.get("client") else ""
     if limits.PROXIES:
         heard = [part.strip() for part in Headers(scope=scope).get("x-forwarded-for", "").split(",")]
@@ -45,15 +46,23 @@ def address_of(scope: Scope) -> str:
     return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed), NETWORK_BITS), strict=False))
 
 
-def on_behalf_of(scope: Scope) -> str:
-    """The address for which the page asks itself; "" for every other request."""
-    proof, _, address = Headers(scope=scope).get(ON_BEHALF, "").partition(" ")
-    return address if secrets.compare_digest(proof.encode(), PROOF.encode()) else ""
+class Principal(NamedTuple):
+    """For whom the page asks itself."""
+
+    address: str
+    request: str  # the name in the journal of the request that came by MCP
 
 
-def on_behalf_header(address: str) -> tuple[bytes, bytes]:
-    """The header of a request that the page sends itself for this address."""
-    return ON_BEHALF.encode(), f"{PROOF} {address}".encode()
+def principal_of(scope: Scope) -> Principal | None:
+    """For whom the page asks itself in this request; None for every other request."""
+    proof, _, rest = Headers(scope=scope).get(ON_BEHALF, "").partition(" ")
+    request, _, address = rest.partition(" ")
+    return Principal(address, request) if secrets.compare_digest(proof.encode(), PROOF.encode()) else None
+
+
+def on_behalf_header(principal: Principal) -> tuple[bytes, bytes]:
+    """The header of a request that the page sends itself."""
+    return ON_BEHALF.encode(), f"{PROOF} {principal.request} {principal.address}".encode()
 
 
 class Allowance:

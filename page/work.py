@@ -4,10 +4,9 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import gradio as gr
-from gradio.queueing import Event
 from starlette.types import Scope
 
 from page.journal import Journal, Outcome
@@ -30,15 +29,16 @@ class Question:
     Attributes:
         outcome: what the journal will say if nothing is raised.
         share: of the answer that is done, from 0 to 1.
+        is_wanted: whether the visitor is still there.
         given_up: whether to stop, because the page ends, or because the question has ended.
     """
 
-    def __init__(self, request: gr.Request, events: Iterable[Event]):
+    def __init__(self, request: gr.Request, is_wanted: Callable[[], bool]):
         self.id = request_id(request.request.scope)
+        self.is_wanted = is_wanted
         self.outcome: Outcome = "answered"
         self.share = 0.0
         self.given_up = False
-        self._event = next((event for event in list(events) if event.request is request.request), None)
 
     def progress(self, share: float = 0.0) -> None:
         """
@@ -47,7 +47,7 @@ class Question:
         Raises:
             GivenUpError: the answer is not wanted any more.
         """
-        if self.given_up or (self._event is not None and not self._event.alive):
+        if self.given_up or not self.is_wanted():
             raise GivenUpError
         self.share = share
 
@@ -58,12 +58,12 @@ class Work:
 
     Args:
         journal: in which each is noted when it ends.
-        events: what gradio's queue has of them; an event is not `alive` once its visitor has left.
+        is_wanted: tells whether the visitor of a request is still there.
     """
 
-    def __init__(self, journal: Journal, events: Callable[[], Iterable[Event]]) -> None:
+    def __init__(self, journal: Journal, is_wanted: Callable[[gr.Request], bool]) -> None:
         self.journal = journal
-        self.events = events
+        self.is_wanted = is_wanted
         self.questions: set[Question] = set()
         self.is_over = False
         self.lock = threading.Lock()
@@ -71,7 +71,7 @@ class Work:
     @contextlib.contextmanager
     def question(self, door: str, request: gr.Request) -> Iterator[Question]:
         """A question for a `with` block, whose end goes into the journal; what fails in it is told in a sentence."""
-        question, began = Question(request, self.events()), time.monotonic()
+        question, began = Question(request, lambda: self.is_wanted(request)), time.monotonic()
         with self.lock:
             self.questions.add(question)
             question.given_up = self.is_over

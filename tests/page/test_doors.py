@@ -95,8 +95,8 @@ def test_an_ipv6_visitor_is_a_network():
 
 def test_only_the_page_asks_on_behalf_of_others():
     name = ON_BEHALF.replace("-", "_")
-    assert address_of(scope("127.0.0.1", **{name: f"{PROOF} 203.0.113.7"})) == "203.0.113.7"
-    for forged in ("203.0.113.7", " 203.0.113.7", "é 203.0.113.7"):
+    assert address_of(scope("127.0.0.1", **{name: f"{PROOF} 1234 203.0.113.7"})) == "203.0.113.7"
+    for forged in ("203.0.113.7", " 1234 203.0.113.7", "é 1234 203.0.113.7"):
         assert address_of(scope("127.0.0.1", **{name: forged})) == "127.0.0.1"
 
 
@@ -383,6 +383,23 @@ def test_answer_ends_when_its_visitor_has_left(page, client, hour):
         next(stream.iter_lines())
         time.sleep(1.0)
     assert line_of(page, joined.headers["x-request-id"])["outcome"] == "left"
+
+
+def test_answer_ends_when_its_chatbot_has_left(checkpoint, tmp_path):
+    talk = tmp_path / "talk.mp3"  # within the four megabytes that an MCP server takes
+    soundfile.write(talk, np.tile(speech_like(20.0), 24), RATE)
+    recording = f"data:audio/mpeg;base64,{base64.b64encode(talk.read_bytes()).decode()}"
+    with served_page(tmp_path, checkpoint, METRICS=1) as page:
+
+        async def ask_and_leave() -> None:
+            asking = asyncio.create_task(ask_by_mcp(page, "127.0.0.1", recording))
+            await asyncio.to_thread(wait_for, lambda: "ser_queue_waiting 1\n" in httpx.get(f"{page.url}metrics").text)
+            asking.cancel()
+            await asyncio.wait([asking])
+
+        asyncio.run(ask_and_leave())
+        wait_for(lambda: any(line["door"] == "predict" for line in lines(page)))
+        assert lines(page)[-1]["outcome"] == "left"
 
 
 def test_journal_has_a_line_for_each_request(page, client, speech_file):
