@@ -184,6 +184,22 @@ def test_as_a_process(checkpoint, speech_file):
     assert process.stderr == "ser_model: There is no file 'missing.wav': check the path.\n"
 
 
+WITHOUT_TORCH = """
+import sys
+from ser_model.__main__ import main
+code = main(sys.argv[1:])
+assert not {"torch", "transformers"} & sys.modules.keys()
+sys.exit(code)
+"""
+
+
+def test_the_model_that_comes_along_answers_without_pytorch(speech_file):
+    command = [sys.executable, "-c", WITHOUT_TORCH, speech_file, "--json"]
+    process = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["speech"] is True
+
+
 def test_a_reader_that_stops_early(checkpoint, speech_file):
     clips = " ".join([str(speech_file)] * 300)
     command = f"{sys.executable} -m ser_model {clips} --json --model {checkpoint} | head -1"

@@ -352,6 +352,12 @@ def test_an_unknown_backend(checkpoint):
         EmotionRecognizer.from_pretrained(checkpoint, backend="tensorflow")
 
 
+def test_pytorch_answers_where_onnxruntime_is_missing(monkeypatch):
+    assert type(EmotionRecognizer.from_pretrained().backend).__name__ == "OnnxBackend"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert type(EmotionRecognizer.from_pretrained().backend).__name__ == "TorchBackend"
+
+
 def test_from_the_hub(monkeypatch, checkpoint, tmp_path):
     asked = {}
 
