@@ -17,8 +17,17 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 
+told = threading.Event()  # that the process is to end
+
+
+def leave(*_signal: object) -> None:
+    """An orderly end, which deletes the folder; where an import swallows it, `serve` ends the process."""
+    told.set()
+    sys.exit()
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an orderly end, which deletes the folder, until `serve`
+    signal.signal(signal.SIGTERM, leave)  # until `serve`
 # Of this process alone, and gone with it, even where a thread still writes into it.
 recordings = tempfile.TemporaryDirectory(prefix="ser-", ignore_cleanup_errors=True)
 tempfile.tempdir = recordings.name  # whatever is written on the way to an answer goes with them
@@ -343,7 +352,6 @@ journal.gauges |= {
 
 def serve() -> None:
     """Serve the page until the process is told to end; then answer what was asked, for a while, and leave nothing."""
-    told = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: told.set())
     demo.queue(max_size=limits.WAITING, api_open=False).launch(

@@ -113,10 +113,24 @@ def test_page_with_open_connections_ends(checkpoint, tmp_path):
 def test_page_that_is_not_yet_served_ends(tmp_path):
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "app.py"], cwd=PROJECT, env=environment) as process:
-        wait_for(lambda: any(tmp_path.iterdir()))
-        process.terminate()
-        process.wait(PATIENCE)
+        try:
+            wait_for(lambda: any(tmp_path.iterdir()))
+            process.terminate()
+            process.wait(PATIENCE)
+        finally:
+            process.kill()  # else leaving the block waits for it, however long it runs
     assert list(tmp_path.iterdir()) == []
+
+
+def test_end_that_an_import_swallows_comes_all_the_same(tmp_path):
+    program = "import app, contextlib\nwith contextlib.suppress(SystemExit):\n    app.leave()\napp.serve()\n"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=PROJECT, env=environment) as process:
+        try:
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+    assert list(tmp_path.glob("ser-*")) == []
 
 
 def test_page_that_is_still_loading_ends(checkpoint, tmp_path):

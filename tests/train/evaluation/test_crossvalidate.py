@@ -37,7 +37,7 @@ RECIPE = {
     "network": {"lstm_sizes": [8], "lstm_dropout": 0.2, "dense_sizes": []},
     "augmentation": {"time_masks": 1, "time_mask_frames": 4},
     "early_stopping_patience": 4,
-    "training": {"num_train_epochs": 4, "per_device_train_batch_size": 16, "learning_rate": 0.02},
+    "training": {"num_train_epochs": 8, "per_device_train_batch_size": 16, "learning_rate": 0.02},
 }
 SPEAKERS = ["savee-DC", "savee-JE", "savee-JK", "savee-KL"]
 SEEDS = [0, 1]
