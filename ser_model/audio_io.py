@@ -495,6 +495,16 @@ def no_samples(name: str) -> AudioError:
     return AudioError(f"{sentence(name)} has no samples: give a recording with sound.", "no_samples")
 
 
+def mono_chunk(block: np.ndarray) -> np.ndarray:
+    """Mean of the channels, float32 (frames,), or the loudest one where they cancel each other out."""
+    mono = to_mono(block)
+    if block.ndim == 1:
+        return mono
+    energy = np.einsum("fc,fc->c", block, block, dtype=np.float64)
+    cancelled = np.dot(mono, mono) < CANCELLED_SHARE * np.mean(energy) / len(energy)
+    return block[:, np.argmax(energy)] if cancelled else mono
+
+
 def to_mono(block: np.ndarray) -> np.ndarray:
     """Mean of the channels, float32 (frames,)."""
     if block.ndim == 1:

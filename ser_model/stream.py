@@ -8,7 +8,7 @@ import math
 import numpy as np
 import soxr
 
-from .audio_io import SAMPLING_RATE, as_array, as_float, checked_rate, checked_samples, to_mono
+from .audio_io import SAMPLING_RATE, as_array, as_float, checked_rate, checked_samples, mono_chunk
 from .backend import Backend, BackendOutput
 from .prediction import Segment
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, speech_probabilities, speech_seconds
@@ -19,7 +19,8 @@ WINDOW_SAMPLES = round(WINDOW_SECONDS * SAMPLING_RATE)
 DETECTOR_SAMPLES = round(2.0 * SAMPLING_RATE)  # in which speech is looked for: its detector knows it by the onset
 SPEECH_SECONDS = 1.0  # without speech in so much of the end of it, nobody is speaking now
 SMOOTHING_SECONDS = 1.5  # time constant of the mean over past answers
-SWITCH_MARGIN = 0.15  # by which another emotion must exceed the one that is shown before it replaces it
+SWITCH_MARGIN = 0.15  # by which another emotion must exceed the one that is shown to replace it at once
+SWITCH_SECONDS = 1.0  # that it must be ahead by less to replace it all the same
 
 
 class EmotionStream:
@@ -51,6 +52,7 @@ class EmotionStream:
         self.resampler = soxr.ResampleStream(self.rate, SAMPLING_RATE, 1, "float32", "HQ")
         self.smoothed: BackendOutput | None = None  # of one waveform; None while nobody speaks
         self.label: str | None = None
+        self.ahead: tuple[str | None, float] = (None, 0.0)  # another emotion, and for how many seconds it is ahead
 
     def push(self, samples: np.ndarray) -> Segment:
         """
@@ -62,16 +64,17 @@ class EmotionStream:
 
         Returns:
             The emotions now, with the time of the chunk since the beginning. Probabilities and familiarity are
-            smoothed, and the label changes only when another emotion is clearly ahead.
+            smoothed, and the label changes only when another emotion is clearly ahead, or for a second.
 
         Raises:
             AudioError: an array of a wrong type or shape, NaN or infinite samples. The stream can go on after it.
         """
-        chunk = checked_samples(to_mono(as_float(as_array(samples))), "the chunk")
+        chunk = checked_samples(mono_chunk(as_float(as_array(samples))), "the chunk")
         start, self.seconds = self.seconds, self.seconds + len(chunk) / self.rate
         self.window = np.concatenate([self.window, self.resampler.resample_chunk(chunk)])[-WINDOW_SAMPLES:]
         if not self._speaks():
             self.smoothed = self.label = None
+            self.ahead = (None, 0.0)
             labels, rule = self.backend.labels, self.backend.rule
             return Segment.from_probabilities(labels, None, rule=rule, start=start, end=self.seconds)
         self._smooth(self.backend.run([self.window]), self.seconds - start)
@@ -93,7 +96,7 @@ class EmotionStream:
         return speech_seconds(probabilities[-round(SPEECH_SECONDS / CHUNK_SECONDS) :]) >= MIN_SPEECH
 
     def _smooth(self, output: BackendOutput, duration: float) -> None:
-        """Take another answer, `duration` seconds after the last, into the mean; a clear one changes the label."""
+        """Take another answer, `duration` seconds after the last, into the mean; a clear or lasting one is shown."""
         if self.smoothed is not None:
             share = 1 - math.exp(-duration / SMOOTHING_SECONDS)
             output = BackendOutput(
@@ -105,7 +108,10 @@ class EmotionStream:
         self.smoothed = output
         scores = self._scores()
         strongest = max(scores, key=scores.__getitem__)
-        if self.label is None or scores[strongest] > scores[self.label] + SWITCH_MARGIN:
+        former, seconds = self.ahead
+        self.ahead = (strongest, seconds + duration if strongest == former else duration)
+        is_clear = self.label is None or scores[strongest] > scores[self.label] + SWITCH_MARGIN
+        if is_clear or self.ahead[1] >= SWITCH_SECONDS:
             self.label = strongest
 
     def _scores(self) -> dict[str, float]:

@@ -26,16 +26,17 @@ class RecordingBackend(Backend):
 
     labels = LABELS
 
-    def __init__(self, answers=None, familiarities=None):
+    def __init__(self, answers=None, familiarities=None, certainty=CERTAIN):
         self.answers = answers
+        self.certainty = certainty
         self.familiarities = familiarities
         self.heard = []
 
     def run(self, waveforms):
         self.heard.extend(waveforms)
         certain = LABELS[0] if self.answers is None else self.answers[len(self.heard) - 1]
-        others = (1 - CERTAIN) / (len(LABELS) - 1)
-        probabilities = np.array([[CERTAIN if label == certain else others for label in LABELS]], np.float32)
+        others = (1 - self.certainty) / (len(LABELS) - 1)
+        probabilities = np.array([[self.certainty if label == certain else others for label in LABELS]], np.float32)
         if self.familiarities is None:
             return BackendOutput(probabilities)
         return BackendOutput(probabilities, np.array([self.familiarities[len(self.heard) - 1]], np.float32))
@@ -112,6 +113,25 @@ def test_label_follows_a_voice_that_turned(voice):
     assert 8 <= turned <= 10
     assert segments[turned].scores["sad"] > segments[turned].scores["angry"] + SWITCH_MARGIN
     assert sum(segments[-1].scores.values()) == pytest.approx(1.0)
+
+
+def test_label_follows_a_voice_that_turned_a_little(voice):
+    pieces = chunks(voice)
+    stream = EmotionStream(RecordingBackend(["angry"] * 8 + ["sad"] * 8, certainty=0.4), RATE)
+    segments = [stream.push(chunk) for chunk in pieces]
+    assert segments[7].label == "angry"
+    turned = next(index for index, segment in enumerate(segments) if segment.label == "sad")
+    ahead = segments[turned].scores["sad"] - segments[turned].scores["angry"]
+    assert 0 < ahead < SWITCH_MARGIN
+    assert turned <= 12
+
+
+def test_an_inverted_channel_does_not_silence_the_other(voice):
+    backend = RecordingBackend()
+    mono, inverted = EmotionStream(backend, RATE), EmotionStream(backend, RATE)
+    mono.push(voice[:RATE])
+    assert inverted.push(np.stack([voice[:RATE], -0.9 * voice[:RATE]])).speech
+    assert np.abs(backend.heard[0] - backend.heard[1]).max() < 1e-3
 
 
 def test_familiarity_is_smoothed_and_the_rule_is_the_checkpoints(voice):
