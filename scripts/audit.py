@@ -96,7 +96,7 @@ def unsafe(node: ast.AST) -> str | None:
     if not isinstance(node, ast.Call):
         return None
     name = ast.unparse(node.func)
-    if name in UNSAFE_CALLS:
+    if name in UNSAFE_CALLS and "SafeLoader" not in ast.unparse(node):
         return f"calls {name}"
     keywords = [keyword.arg for keyword in node.keywords if ast.unparse(keyword.value) == "True"]
     return next((f"calls {name} with {keyword}=True" for keyword in keywords if keyword in UNSAFE_KEYWORDS), None)

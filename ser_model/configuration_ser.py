@@ -134,7 +134,8 @@ class SERConfig(PreTrainedConfig):
                 raise ValueError(f"{name} is a share, from 0 to less than 1; got {getattr(self, name)}.")
 
     def validate_labels(self) -> None:
-        if list(self.id2label) != list(range(len(self.id2label))):
+        numbers = list(map(str, self.id2label))  # which JSON and transformers' own scripts write as text
+        if numbers != list(map(str, range(len(numbers)))):
             raise ValueError(f"id2label must number the labels from 0 on, got {str(self.id2label)[:80]}.")
 
     def validate_convolutions(self) -> None:

@@ -114,7 +114,7 @@ def test_page_that_is_not_yet_served_ends(tmp_path):
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "app.py"], cwd=PROJECT, env=environment) as process:
         try:
-            wait_for(lambda: any(tmp_path.iterdir()))
+            wait_for(lambda: any(tmp_path.glob("ser-*")))
             process.terminate()
             process.wait(PATIENCE)
         finally:

@@ -29,12 +29,12 @@ BALANCE = ("corpus", "label", "speaker")
 SECTIONS = ("label_map", "features", "network", "augmentation", "waveform_augmentation", "training")
 
 
-class RecipeLoader(yaml.SafeLoader):
+class RecipeSafeLoader(yaml.SafeLoader):
     """YAML whose 1e-3 is a number, as everywhere but in YAML 1.1."""
 
 
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
-RecipeLoader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+0123456789"))
+RecipeSafeLoader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+0123456789"))
 
 
 class RecipeError(ValueError):
@@ -204,7 +204,7 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
     if not path.is_file():
         raise RecipeError(f"There is no recipe {name!r}; there are {', '.join(recipe_names())}, or give a YAML file.")
-    content = yaml.load(path.read_text(), RecipeLoader)
+    content = yaml.load(path.read_text(), RecipeSafeLoader)
     if not isinstance(content, dict):
         raise RecipeError(f"{path} holds {type(content).__name__}, not the keys of a recipe.")
     for override in overrides:
@@ -246,7 +246,7 @@ def apply_override(content: dict[str, Any], override: str) -> None:
         if not isinstance(content, dict):
             raise RecipeError(f"--set {override}: {section} is a value, it has no keys.")
     try:
-        content[key] = yaml.load(value, RecipeLoader)
+        content[key] = yaml.load(value, RecipeSafeLoader)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override}: the value is no YAML: {' '.join(str(error).split())}") from error
 
