@@ -57,6 +57,8 @@ def test_ctrl_c_tells_the_command_that_goes_on(corpora, environment, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Whoever starts the tests in the background may have told them, and all that they start, to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             wait_for(lambda: any(tmp_path.glob("run/trainer/checkpoint-*/manifest.json")), process)
