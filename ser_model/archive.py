@@ -5,6 +5,7 @@ interruption, only what is missing there is scored.
 """
 
 import contextlib
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -126,11 +127,8 @@ def check_output(output: Path) -> None:
         raise ArchiveError(f"{output}: the table's name ends with {', '.join(FORMATS)}.")
     if output.exists():
         raise ArchiveError(f"{output} is there already: remove it, or give another --output.")
-    if output.suffix == ".parquet":
-        try:
-            import pyarrow  # noqa: F401
-        except ImportError:
-            raise ArchiveError("A .parquet file needs pyarrow: pip install pyarrow, or take .csv or .jsonl.") from None
+    if output.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ArchiveError("A .parquet file needs pyarrow: pip install pyarrow, or take .csv or .jsonl.")
 
 
 def resume(recordings: list[str], output: Path, journal: Path, scorer: Scorer, workers: int) -> Outcome:
