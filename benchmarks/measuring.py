@@ -33,8 +33,9 @@ class Outcome:
     @property
     def figure(self) -> float:
         """The figure that is compared with the bar."""
-        figures = {"faster": self.peer / self.ours, "ratio": self.ours / self.peer}
-        return self.ours if self.kind == "limit" else figures[self.kind]
+        if self.kind == "limit":
+            return self.ours
+        return self.peer / self.ours if self.kind == "faster" else self.ours / self.peer
 
     @property
     def holds(self) -> bool:

@@ -139,14 +139,14 @@ def memory_growth(page: ServedPage, client: PageClient, voices: dict[str, Path])
     for index, ask in zip(range(1, REQUESTS + 1), asks, strict=False):
         ask(index)
         if index == SETTLED:
-            settled = resident_megabytes(page.process.pid)
-    return resident_megabytes(page.process.pid) - settled
+            settled = megabytes(page.process.pid)
+    return megabytes(page.process.pid) - settled
 
 
-def resident_megabytes(process_id: int) -> float:
-    """Resident memory of a process."""
+def megabytes(process_id: int, entry: str = "VmRSS") -> float:
+    """Resident memory of a process; of another entry of its status in kB, such as VmHWM, its peak."""
     lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(entry)) / 1024
 
 
 def main() -> int:

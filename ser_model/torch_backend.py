@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -77,7 +76,9 @@ def load_settings(folder: Path) -> tuple[SERConfig, SERFeatureExtractor]:
     """Configuration and feature extractor of a checkpoint, if they are valid and fit each other."""
     try:
         config, extractor = SERConfig.from_pretrained(folder), SERFeatureExtractor.from_pretrained(folder)
-    except (StrictDataclassError, ValueError, TypeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # transformers raises what its own fields, of any type, lead to
         raise OSError(f"The settings in '{folder}' are not valid: {error}") from error
     if extractor.sampling_rate != SAMPLING_RATE:
         raise OSError(f"'{folder}' works at {extractor.sampling_rate} Hz; {SAMPLING_RATE} Hz are needed.")

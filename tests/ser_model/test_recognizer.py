@@ -316,6 +316,7 @@ def test_a_damaged_config(damaged, content):
         ("config.json", {"feature_size": 10**9}, "feature_size must be from 1 to 8192"),
         ("config.json", {"voice_directions": 10**9}, "voice_directions must be from 0 to 8192"),
         ("config.json", {"lstm_dropout": math.nan}, "lstm_dropout is a share"),
+        ("config.json", {"dtype": "float7"}, "float7"),
         ("config.json", {"temperature": math.nan}, "temperature must be positive"),
         ("config.json", {"temperature": math.inf}, "temperature must be positive"),
         ("config.json", {"heads": {"sequence": math.nan}}, "weights of the heads must be positive"),

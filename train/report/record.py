@@ -9,6 +9,7 @@ from typing import Any
 
 from ser_model.metrics_file import METRICS_FILE, read_metrics
 from train.evaluation.adaptation import ADAPTATION_FILE
+from train.fit.run_folder import whole_file
 
 
 RESULTS = Path(__file__).parents[1] / "results"  # a folder with metrics.json for each run
@@ -68,7 +69,8 @@ def record_run(
     for beside in (run, run.with_name(f"{run.name}{ADAPTED}")):
         if (beside / ADAPTATION_FILE).is_file():
             shutil.copyfile(beside / ADAPTATION_FILE, folder / ADAPTATION_FILE)
-    (folder / RECORD_FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    with whole_file(folder / RECORD_FILE) as unfinished:  # it is read when the run is recorded again
+        unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return folder
 
 

@@ -1,6 +1,7 @@
 """From a run to the published figures: recorded without hands, and repeated by a command."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -45,6 +46,24 @@ def test_recording_again_keeps_what_is_not_given_and_drops_the_older_networks_ad
     record_run(run, minutes=4, results=results)
     assert (read_record(folder)["caveats"], read_record(folder)["minutes"]) == (["one"], 4)
     assert not (folder / "adaptation.json").exists()
+
+
+def test_recording_that_is_cut_off_loses_no_caveat(run, tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    folder = record_run(run, caveats=["one"], minutes=3, results=results)
+
+    def cut_off(path: Path, _text: str) -> None:
+        path.touch()
+        os.truncate(path, 0)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            record_run(run, results=results)
+    record_run(run, minutes=4, results=results)
+    assert (read_record(folder)["caveats"], read_record(folder)["minutes"]) == (["one"], 4)
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "record.json"]
 
 
 def test_a_folder_without_figures_or_command_is_refused(run, tmp_path, capsys):
