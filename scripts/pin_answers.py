@@ -32,8 +32,9 @@ def pinned_clips() -> dict[str, np.ndarray]:
 def answers() -> dict[str, dict[str, float]]:
     """The probabilities of each clip by PyTorch, each alone."""
     backend = TorchBackend(PRETRAINED)
-    rows = {name: backend.run([clip]).probabilities[0] for name, clip in pinned_clips().items()}
-    return {name: dict(zip(backend.labels, np.round(row.astype(float), DIGITS).tolist(), strict=True)) for name, row in rows.items()}
+    rows = {name: backend.run([clip]).probabilities[0].astype(float) for name, clip in pinned_clips().items()}
+    rounded = {name: np.round(row, DIGITS).tolist() for name, row in rows.items()}
+    return {name: dict(zip(backend.labels, row, strict=True)) for name, row in rounded.items()}
 
 
 def main() -> int:
