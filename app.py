@@ -38,12 +38,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several requests at once: more 
 
 import gradio as gr  # noqa: E402
 import numpy as np  # noqa: E402
-from gradio.data_classes import FileData  # noqa: E402
+from gradio.data_classes import FileData, ListFiles  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
 from page import limits, live, my_voice  # noqa: E402
 from page.about import FILES, About, about  # noqa: E402
-from page.answer import Answer, PredictionDict, TimelineDict, blank, describe  # noqa: E402
+from page.answer import Answer, PredictionDict, TimelineDict, blank, describe, problem_key  # noqa: E402
 from page.blocks import PoliteBlocks  # noqa: E402
 from page.components import drawn, examples, shared_scripts, stylesheet, theme, translate, typed_json  # noqa: E402
 from page.doors import Doorkeeper, Doors, Health  # noqa: E402
@@ -51,7 +51,7 @@ from page.first_script import FirstScript  # noqa: E402
 from page.inside import Inside, look_inside, nothing  # noqa: E402
 from page.journal import Journal, log_requests  # noqa: E402
 from page.line import Line  # noqa: E402
-from page.many import FileDict, Table, answers_for_programs, name_only, no_files, tables  # noqa: E402
+from page.many import FileDict, answers_for_programs, name_only, no_files, tables  # noqa: E402
 from page.recordings import FilesOrAddresses, load, recordings_input  # noqa: E402
 from page.sound import number_of  # noqa: E402
 from page.texts import ENGLISH  # noqa: E402
@@ -140,13 +140,13 @@ def examine(recording: FileData, visitor: str, question: Question) -> Answer:
         waveform = load(recording.path)
         recognizer = own_voices.adapted(visitor, loading.result())
         prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=question.progress)
-        described = describe(
-            prediction, waveform, Path(name).stem, adapted=isinstance(recognizer.backend, AdaptedBackend)
-        )
+        backend = recognizer.backend
+        correction = backend.correction if isinstance(backend, AdaptedBackend) else None
+        described = describe(prediction, waveform, Path(name).stem, correction)
         question.outcome = "answered"
         return described
     except AudioError as error:
-        return blank("problem", message=f"problem_{error.reason}", name=name)
+        return blank("problem", message=problem_key(error), name=name)
     except GivenUpError:
         raise
     except Exception:
@@ -202,14 +202,15 @@ def forget(request: gr.Request) -> None:
     own_voices.leave(request.session_hash)
 
 
-def answer_many(paths: list[str] | None, request: gr.Request) -> Iterator[Table]:
+def answer_many(files: ListFiles | None, request: gr.Request) -> Iterator[gr.HTML]:
     """The table of several recordings, as it grows."""
-    if not paths:
-        yield no_files()
-        return
     with work.question("answer_many", request) as question:
-        check_model()
-        yield from tables(loading.result(), paths, question.progress)
+        if loading.exception() is not None:
+            yield gr.HTML(table=no_files("model_missing"))
+            return
+        paths = [file.path for file in files.root] if files else []
+        for table in tables(loading.result(), paths, question.progress):
+            yield gr.HTML(table=table)
 
 
 def predict(audio: str, request: gr.Request) -> PredictionDict:
@@ -289,7 +290,7 @@ with PoliteBlocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, li
     with gr.Tabs(elem_id="parts"):
         with gr.Tab(translate("tab_speak")):
             with gr.Column(elem_id="stage"):
-                drawn("microphone", None, limit_seconds=limits.MICROPHONE_SECONDS)
+                drawn("microphone", None, limit_seconds=limits.MICROPHONE_SECONDS, offers_voice=True)
                 card = drawn("answer", blank("empty"), emotions=[])
                 examples()
                 voice = drawn("voice", None, **file_limits)
@@ -309,10 +310,8 @@ with PoliteBlocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, li
                 limit_seconds=limits.VOICE_SECONDS,
             )
         with gr.Tab(translate("tab_many")):
-            table = drawn("many", no_files(), max_files=limits.REQUEST_FILES)
-            many_files = gr.File(
-                label=translate("many_drop"), file_count="multiple", file_types=["audio"], elem_id="files"
-            )
+            many = drawn("many", None, table=no_files(), max_files=limits.REQUEST_FILES, **file_limits)
+            many.data_model = ListFiles
         with gr.Tab(translate("tab_about")):
             model_card = drawn("about", None)
     gr.Markdown(translate("privacy"), elem_id="privacy")
@@ -327,7 +326,7 @@ with PoliteBlocks(title=ENGLISH["title"], delete_cache=(limits.SWEEP_SECONDS, li
     one_voice = {"concurrency_limit": 1, "concurrency_id": "voice"}  # a sentence waits for no long recording
     own_voice.submit(learn_voice, own_voice, own_voice, trigger_mode="multiple", **quiet, **one_voice)
     demo.unload(forget)
-    many_files.change(answer_many, many_files, table, **quiet, **queued)
+    many.submit(answer_many, many, many, trigger_mode="always_last", **quiet, **queued)
 
     with gr.Row(visible=False):  # the doors for programs, also as tools of an MCP server
         audio = gr.Audio(label="Recording", type="filepath")

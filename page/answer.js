@@ -39,7 +39,7 @@ find("playhead").addEventListener("keydown", seekByKey);
 
 // What is no answer of the server's.
 function show(local) {
-  answer = { ...props.value, ranking: [], segments: [], shares: [], advice: [], files: {}, stretches: "[]", fine: "[[],[]]", waveform: "", progress: 0, familiar: true, ...local };
+  answer = { ...props.value, ranking: [], segments: [], shares: [], advice: [], files: {}, stretches: "[]", fine: "[[],[]]", waveform: "", progress: 0, familiar: true, before: {}, ...local };
   draw();
 }
 
@@ -57,7 +57,7 @@ function draw() {
   find("answer-progress").value = answer.progress;
   const heard = answer.state === "answer" || answer.state === "no_speech";
   find("sound").hidden = !heard;
-  find("timeline").hidden = answer.segments.length < 2;
+  find("timeline").hidden = !changes();
   zoom = 1;
   moments = unpackMoments(answer.fine);
   waveform = unpackBytes(answer.waveform).map((value) => value / 255);
@@ -69,21 +69,18 @@ function draw() {
   drawTable(JSON.parse(answer.stretches));
 }
 
+// Whether there are emotions over time.
+function changes() {
+  return answer.state === "answer" && answer.segments.length > 1;
+}
+
 function describe() {
   if (answer.state === "problem") return [texts.problem, fill(texts[answer.message] ?? answer.message, answer)];
   if (answer.state === "thinking" && answer.progress > 0) return [texts.thinking, fill(texts.progress, { percent: percent(answer.progress) })];
   if (answer.state === "thinking" && answer.message) return [texts[answer.message], ""];
   if (answer.state !== "answer") return [texts[answer.state], texts[`${answer.state}_detail`] ?? ""];
-  const [first, second = first] = answer.ranking;
-  const words = {
-    first: nameOf(first.emotion),
-    second: nameOf(second.emotion),
-    percent: percent(first.probability),
-    second_percent: percent(second.probability),
-    length: formatLength(answer.duration),
-  };
-  const verdict = answer.unsure ? "unsure" : "sounds";
-  return [fill(texts[verdict], words), remarkAdapted(fill(texts[`${verdict}_detail`], words) + remarkArousal(answer.arousal), answer.adapted)];
+  const [title, explanation] = verdictOf(answer);
+  return [title, remarkAdapted(explanation, answer.adapted, answer.before)];
 }
 
 function drawBars(ranking) {
@@ -97,6 +94,7 @@ function drawBar(emotion, rank, share, value) {
   const row = rows.get(emotion) ?? addRow(emotion);
   row.style.setProperty("--rank", rank);
   row.style.setProperty("--share", share);
+  row.style.setProperty("--before", answer.before[emotion] ?? "");
   row.querySelector(".bar-value").textContent = value;
 }
 
@@ -114,8 +112,8 @@ function drawChart() {
   find("timeline-plot").style.width = `${width}px`;
   const chart = find("timeline-chart");
   const { duration, segments } = answer;
-  if (duration > RIBBON_SECONDS) chart.replaceChildren(drawRibbon({ moments, waveform, duration }, width));
-  else chart.replaceChildren(drawTimeline({ segments: moments, waveform, duration }, width));
+  const isRibbon = changes() && duration > RIBBON_SECONDS;
+  chart.replaceChildren(isRibbon ? drawRibbon({ moments, waveform, duration }, width) : drawTimeline({ segments: moments, waveform, duration, areas: changes() }, width));
   const runs = speechRuns(segments).flatMap(dominantStretches).map(({ emotion, start, end }) =>
     fill(texts.timeline_run, { emotion: nameOf(emotion), start: formatClock(start), end: formatClock(end) }),
   );
@@ -160,7 +158,7 @@ function movePlayhead() {
     const scroll = find("timeline-scroll");
     const place = share * scroll.scrollWidth - scroll.scrollLeft;
     if (place < 0 || place > drawnWidth) scroll.scrollLeft += place - drawnWidth / 8;
-    if (answer.segments.length > 1) tell([formatClock(currentTime), ...wordsAt(currentTime)].join(" · "));
+    if (changes()) tell([formatClock(currentTime), ...wordsAt(currentTime)].join(" · "));
   }
 }
 
@@ -200,8 +198,8 @@ function drawDownloads({ name, files, state }) {
 
 function makeSharing(name) {
   const [title, detail] = describe();
-  const { ranking, segments } = answer;
-  const chart = () => (segments.length > 1 ? find("timeline-chart").firstElementChild : null);
+  const { ranking } = answer;
+  const chart = () => (changes() ? find("timeline-chart").firstElementChild : null);
   const picture = makeSaver(texts.save_picture, `${name}.png`, () => drawPicture(root, { title, detail, ranking, chart: chart(), name: texts.title }));
   // Browsers lend the clipboard to https pages only.
   return navigator.clipboard ? [picture, makeCopier(texts.copy, texts.copied, `${title} (${detail})`)] : [picture];
@@ -243,7 +241,7 @@ function showMoment(event) {
 
 function hideMoment() {
   const long = answer.duration > RIBBON_SECONDS;
-  tell(answer.segments.length < 2 ? "" : long ? texts.ribbon_note : texts.timeline_note);
+  tell(!changes() ? "" : long ? texts.ribbon_note : texts.timeline_note);
   find("timeline-cursor").hidden = true;
 }
 

@@ -8,6 +8,8 @@ from typing import Literal, TypedDict
 
 import numpy as np
 
+from ser_model.adaptation import corrected
+from ser_model.audio_io import AudioError
 from ser_model.prediction import Prediction, Segment
 from ser_model.timeline import (
     SCORE_DIGITS,
@@ -96,6 +98,7 @@ class Answer(TypedDict):
     familiarity: float | None  # 0 to 1: how much it resembles the training speech
     familiar: bool  # False where that is little
     adapted: bool  # corrected for the visitor's own voice
+    before: dict[str, float]  # the probabilities without the correction; empty where there is none
     duration: float  # seconds
     advice: list[str]
     message: str
@@ -119,6 +122,7 @@ def blank(state: State, message: str = "", progress: float = 0.0, name: str = ""
         familiarity=None,
         familiar=True,
         adapted=False,
+        before={},
         duration=0.0,
         advice=[],
         message=message,
@@ -133,14 +137,19 @@ def blank(state: State, message: str = "", progress: float = 0.0, name: str = ""
     )
 
 
-def describe(prediction: Prediction, waveform: np.ndarray, name: str, adapted: bool = False) -> Answer:
+def problem_key(error: AudioError) -> str:
+    """What is wrong with a recording, as a key of the texts: visitors are not shown what decoders say."""
+    return f"problem_{error.reason}"
+
+
+def describe(prediction: Prediction, waveform: np.ndarray, name: str, correction: np.ndarray | None = None) -> Answer:
     """
     What the page shows of a prediction.
 
     Args:
         waveform: of the recording, float32 (samples,).
         name: of the recording.
-        adapted: whether the prediction is corrected for the visitor's own voice.
+        correction: of the visitor's own voice, (labels,), if the prediction has one.
     """
     return Answer(
         state="answer" if prediction.speech else "no_speech",
@@ -150,7 +159,8 @@ def describe(prediction: Prediction, waveform: np.ndarray, name: str, adapted: b
         arousal=prediction.arousal,
         familiarity=prediction.familiarity,
         familiar=prediction.familiar,
-        adapted=adapted,
+        adapted=correction is not None,
+        before={} if correction is None else uncorrected(prediction, correction),
         duration=prediction.duration,
         advice=advice_on(waveform, prediction.duration),
         message="",
@@ -163,6 +173,14 @@ def describe(prediction: Prediction, waveform: np.ndarray, name: str, adapted: b
         name=name,
         files=files(prediction),
     )
+
+
+def uncorrected(prediction: Prediction, correction: np.ndarray) -> dict[str, float]:
+    """The probability of each emotion as it was before the correction; empty without speech."""
+    spoken = [list(segment.scores.values()) for segment in prediction.segments if segment.speech]
+    if not spoken:
+        return {}
+    return dict(zip(prediction.scores, corrected(np.array(spoken), -correction).mean(0).tolist(), strict=True))
 
 
 def ranking(probabilities: Iterable[tuple[str, float]]) -> list[RankedEmotion]:

@@ -1,5 +1,5 @@
 // Buttons that put one of the synthetic examples into the place of a recording.
-// Runs with `element` and `props` of gradio's HTML component; props.paths has the file of each name.
+// Runs with `element` and `props` of gradio's HTML component; props.paths has the file of each name, on gradio's server or beside the page.
 
 const root = element.querySelector(".examples");
 
@@ -14,10 +14,10 @@ root.querySelector(".examples-buttons").replaceChildren(
 );
 
 function describeFile(path) {
-  const { root: address, api_prefix } = window.gradio_config;
+  const { root: address, api_prefix } = window.gradio_config ?? {};
   return {
     path,
-    url: `${address}${api_prefix}/file=${path}`,
+    url: address === undefined ? path : `${address}${api_prefix}/file=${path}`,
     orig_name: path.split("/").at(-1),
     meta: { _type: "gradio.FileData" },
   };

@@ -55,6 +55,20 @@ function remarkArousal(arousal) {
   return arousal === null || arousal === undefined ? "" : ` · ${fill(texts.arousal, { percent: percent(arousal) })}`;
 }
 
+// What is said of a recording in which somebody speaks: a title, and how sure that is.
+function verdictOf({ ranking, unsure, duration, arousal }) {
+  const [first, second = first] = ranking;
+  const words = {
+    first: nameOf(first.emotion),
+    second: nameOf(second.emotion),
+    percent: percent(first.probability),
+    second_percent: percent(second.probability),
+    length: formatLength(duration),
+  };
+  const verdict = unsure ? "unsure" : "sounds";
+  return [fill(texts[verdict], words), fill(texts[`${verdict}_detail`], words) + remarkArousal(arousal)];
+}
+
 // What a file may be, for the words of `drop_formats`.
 function limitsInWords({ max_minutes, max_megabytes }) {
   const inUnit = (number, unit, unitDisplay) =>

@@ -8,9 +8,10 @@ from typing import TypedDict
 import numpy as np
 
 from page import limits
-from page.answer import PredictionDict
+from page.answer import PredictionDict, RankedEmotion, problem_key, ranking
 from page.fetching import SHOWN
 from page.recordings import FilesOrAddresses, fetch, load
+from page.texts import ENGLISH
 from ser_model.audio_io import SAMPLING_RATE, AudioError, spoken_duration
 from ser_model.prediction import Prediction
 from ser_model.recognizer import EmotionRecognizer, Progress, ignore_progress
@@ -26,25 +27,22 @@ class FileDict(TypedDict):
 
 
 class Row(TypedDict):
-    """A line of the table; `label` is empty where there is a problem."""
+    """A line of the table; what is not known is empty or 0."""
 
-    name: str
-    problem: str
-    label: str
-    speech: bool
+    problem: str  # key of the texts, or empty
+    ranking: list[RankedEmotion]  # strongest first; empty without speech
     unsure: bool
-    candidates: list[str]  # the emotions that it may be, the likeliest first
-    probability: float
+    arousal: float | None  # 0 (calm) to 1 (lively)
+    familiar: bool  # False where it resembles the training speech little
     duration: float  # seconds
 
 
 class Table(TypedDict):
     """What many.js draws."""
 
-    rows: list[Row]
-    total: int  # files that are to be answered
-    given: int  # files that were dropped
-    csv: str  # empty until all are answered
+    rows: list[Row]  # of the files that are answered, in their order
+    csv: str  # empty until all are
+    problem: str  # with all of them: key of the texts, or empty
 
 
 Result = tuple[str, Prediction | AudioError]
@@ -86,7 +84,7 @@ class Several:
         waveform = load(path) if self.samples_left > 0 else None
         if waveform is None or len(waveform) > self.samples_left:
             together = spoken_duration(limits.REQUEST_SECONDS)
-            raise AudioError(f"'{path}' is too much: all recordings together have at most {together}.", "too_long")
+            raise AudioError(f"'{path}' is too much: all recordings together have at most {together}.", "too_much")
         self.samples_left -= len(waveform)
         return waveform
 
@@ -123,9 +121,9 @@ def as_file_dict(path: str, result: Prediction | AudioError) -> FileDict:
     )
 
 
-def no_files() -> Table:
-    """The table before anything is dropped."""
-    return Table(rows=[], total=0, given=0, csv="")
+def no_files(problem: str = "") -> Table:
+    """The table before anything is answered."""
+    return Table(rows=[], csv="", problem=problem)
 
 
 def tables(
@@ -134,38 +132,23 @@ def tables(
     """The table as it grows; the last one has the CSV."""
     taken = paths[: limits.REQUEST_FILES]
     done: list[Result] = []
-    rows: list[Row] = []
-    yield Table(rows=[], total=len(taken), given=len(paths), csv="")
     several = Several(recognizer, progress)
     for path, result in map(several.result, taken):
         done.append((path, result))
-        rows.append(as_row(path, result))
         csv = table_csv(recognizer.labels, done) if len(done) == len(taken) else ""
-        yield Table(rows=list(rows), total=len(taken), given=len(paths), csv=csv)
+        yield Table(rows=[as_row(result) for _, result in done], csv=csv, problem="")
 
 
-def as_row(path: str, result: Prediction | AudioError) -> Row:
+def as_row(result: Prediction | AudioError) -> Row:
     """A line of the table."""
     if isinstance(result, AudioError):
-        problem = name_only(result, path)
-        return Row(
-            name=Path(path).name,
-            problem=problem,
-            label="",
-            speech=False,
-            unsure=False,
-            candidates=[],
-            probability=0.0,
-            duration=0.0,
-        )
+        return Row(problem=problem_key(result), ranking=[], unsure=False, arousal=None, familiar=True, duration=0.0)
     return Row(
-        name=Path(path).name,
         problem="",
-        label=result.label,
-        speech=result.speech,
+        ranking=ranking(result.ranked()),
         unsure=result.speech and not result.sure,
-        candidates=list(result.candidates),
-        probability=result.confidence,
+        arousal=result.arousal,
+        familiar=result.familiar,
         duration=result.duration,
     )
 
@@ -176,7 +159,8 @@ def table_csv(labels: Sequence[str], done: Sequence[Result]) -> str:
     rows = []
     for path, result in done:
         if isinstance(result, AudioError):
-            rows.append([Path(path).name, "", *[""] * len(columns), name_only(result, path)])
+            problem = ENGLISH[problem_key(result)].format(name=Path(path).name)
+            rows.append([Path(path).name, "", *[""] * len(columns), problem])
         else:
             rows.append([Path(path).name, round(result.duration, TIME_DIGITS), *emotion_cells(result), ""])
     return as_csv(["file", "seconds", *columns, "problem"], rows)

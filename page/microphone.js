@@ -5,7 +5,7 @@ const LIMIT_SECONDS = props.limit_seconds;
 const root = element.querySelector(".microphone");
 const button = makeMicrophoneButton(root);
 
-root.after(makeVoiceSwitch(true));
+root.after(makeVoiceSwitch(props.offers_voice));
 button.show("idle", texts.idle, texts.hint);
 makeRecorder(button, LIMIT_SECONDS, send);
 

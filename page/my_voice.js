@@ -86,6 +86,7 @@ function draw() {
   find("voice-again").hidden = reading || heard >= props.max_sentences;
   find("voice-forget").hidden = heard === 0;
   drawChanges(Object.entries(props.known?.factors ?? {}));
+  drawComparison(props.known?.changes ?? []);
 }
 
 function drawStep(index, current) {
@@ -98,10 +99,21 @@ function drawChanges(factors) {
   find("voice-changes").hidden = factors.length === 0;
   const format = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
   const bars = factors.sort((a, b) => b[1] - a[1]).map(([emotion, factor]) => {
-    const share = Math.abs(Math.log(factor)) / Math.log(props.largest_factor);
+    const share = Math.min(1, Math.abs(Math.log(factor)) / Math.log(props.largest_factor));
     const bar = makeBar(emotion, share, `×\u202f${factor.toLocaleString(navigator.language, format)}`);
     bar.classList.toggle("bar-less", factor < 1);
     return bar;
   });
   find("answer-bars").replaceChildren(...bars);
+}
+
+// The last sentences, each as it was heard without the correction and with it.
+function drawComparison(changes) {
+  const first = ownVoice.heard - changes.length;
+  const cell = ({ emotion, probability }) => makeElement("td", {}, makeElement("span", { className: "many-emotion" }, drawFace(emotion), `${nameOf(emotion)} ${percent(probability)}`));
+  root.querySelector("tbody").replaceChildren(
+    ...changes.map(({ before, after }, index) =>
+      makeElement("tr", {}, makeElement("th", { scope: "row", textContent: texts[`voice_as_${((first + index) % SENTENCES) + 1}`] }), cell(before), cell(after)),
+    ),
+  );
 }

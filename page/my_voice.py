@@ -9,14 +9,15 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from page import limits
+from page.answer import RankedEmotion
 from page.sound import decoded, number_of
-from ser_model.adaptation import LARGEST_CORRECTION, PRIOR_CLIPS, AdaptedBackend, voice_correction
+from ser_model.adaptation import LARGEST_CORRECTION, PRIOR_CLIPS, AdaptedBackend, corrected, voice_correction
 from ser_model.audio_io import AudioError
 from ser_model.recognizer import EmotionRecognizer
 
 
 SENTENCES = 3  # to read before the answers are corrected
-LARGEST_FACTOR = math.exp(LARGEST_CORRECTION)  # how many times as much an emotion may count
+LARGEST_FACTOR = math.exp(LARGEST_CORRECTION * SENTENCES / (SENTENCES + PRIOR_CLIPS))  # that so few may bring
 
 
 class Request(TypedDict):
@@ -28,6 +29,13 @@ class Request(TypedDict):
     samples: str
 
 
+class Change(TypedDict):
+    """The likeliest emotion of a sentence without and with the correction."""
+
+    before: RankedEmotion
+    after: RankedEmotion
+
+
 class Known(TypedDict):
     """What my_voice.js draws: how far the page knows the visitor's voice."""
 
@@ -36,6 +44,7 @@ class Known(TypedDict):
     heard: int  # sentences
     adapted: bool  # whether the answers are corrected
     factors: dict[str, float]  # by which each probability is multiplied, before they add up to 1 again
+    changes: list[Change]  # of the last SENTENCES, once there is a correction
 
 
 @dataclass
@@ -118,9 +127,17 @@ class OwnVoices:
         """What the visitor is shown after a request."""
         voice = self.voices.get(visitor, OwnVoice())
         correction = voice.correction()
-        factors = {} if correction is None else dict(zip(labels, np.exp(correction).tolist(), strict=True))
         adapted = correction is not None and voice.wanted
-        return Known(number=number, problem=problem, heard=len(voice.sentences), adapted=adapted, factors=factors)
+        known = Known(
+            number=number, problem=problem, heard=len(voice.sentences), adapted=adapted, factors={}, changes=[]
+        )
+        if correction is None:
+            return known
+        before = np.array(voice.sentences[-SENTENCES:])
+        rows = zip(before, corrected(before, correction), strict=True)
+        changes = [Change(before=likeliest(labels, row), after=likeliest(labels, after)) for row, after in rows]
+        factors = dict(zip(labels, np.exp(correction).tolist(), strict=True))
+        return known | {"factors": factors, "changes": changes}
 
     def adapted(self, visitor: str, recognizer: EmotionRecognizer) -> EmotionRecognizer:
         """The recogniser, corrected for a visitor who has read the sentences and wants it."""
@@ -134,6 +151,12 @@ class OwnVoices:
             self.voices.pop(visitor, None)
 
 
+def likeliest(labels: tuple[str, ...], probabilities: np.ndarray) -> RankedEmotion:
+    """The likeliest emotion of a sentence, whose probabilities are (labels,)."""
+    best = int(probabilities.argmax())
+    return RankedEmotion(emotion=labels[best], probability=float(probabilities[best]))
+
+
 def unknown(number: int, problem: str = "") -> Known:
     """What is shown of a voice that nobody has heard."""
-    return Known(number=number, problem=problem, heard=0, adapted=False, factors={})
+    return Known(number=number, problem=problem, heard=0, adapted=False, factors={}, changes=[])

@@ -15,4 +15,4 @@ def source(*names: str) -> str:
 
 def template(path: Path) -> str:
     """An HTML file, in which `<!-- NAME.html -->` stands for a file of this folder."""
-    return INCLUDED.sub(lambda match: source(match[1]).strip(), path.read_text(encoding="utf-8"))
+    return INCLUDED.sub(lambda match: template(FOLDER / match[1]).strip(), path.read_text(encoding="utf-8"))

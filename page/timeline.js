@@ -26,8 +26,8 @@ function drawShape(tag, attributes, ...children) {
   return shape;
 }
 
-// `nameTime` writes a time of the axis. A single segment has a waveform and, unless it is asked for, no areas.
-function drawTimeline({ segments, waveform, duration, areas = segments.length > 1 }, width, nameTime = formatClock) {
+// The waveform with or without `areas`; `nameTime` writes a time of the axis.
+function drawTimeline({ segments, waveform, duration, areas }, width, nameTime = formatClock) {
   const scale = width / duration; // pixels a second
   const runs = areas ? speechRuns(segments) : [];
   const height = AXIS_HEIGHT + (areas ? AREAS_TOP + AREAS_HEIGHT : WAVEFORM_HEIGHT);

@@ -31,7 +31,9 @@ function makeVoiceSwitch(withOffer = false) {
   return makeElement("div", { className: "voice-switch" }, toggle, offer, problem);
 }
 
-// What an answer says of itself, with the remark that it is corrected for the voice where it is.
-function remarkAdapted(words, adapted) {
-  return adapted ? `${words} · ${texts.voice_adapted}` : words;
+// What an answer says of itself, with the remark that it is corrected for the voice where it is, and what it was without.
+function remarkAdapted(words, adapted, before = {}) {
+  const [was] = Object.entries(before).sort((a, b) => b[1] - a[1]);
+  const remark = was ? ` (${fill(texts.voice_was, { emotion: nameOf(was[0]), percent: percent(was[1]) })})` : "";
+  return adapted ? `${words} · ${texts.voice_adapted}${remark}` : words;
 }

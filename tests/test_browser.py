@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from page.components import EXAMPLES
 from page.my_voice import SENTENCES
+from page.sources import FOLDER
 from page.texts import ENGLISH, TEXTS
 from scripts.chromium import PROGRAM
 from scripts.served_page import ServedPage, served_page
@@ -32,6 +33,7 @@ from train.augment.voice import RATE, speech_like
 MICROPHONE_PEAK = 0.1  # a quiet voice: a browser that turned it up would be noticed
 HEIGHT = 840  # of the window, in pixels
 RECORDED_SECONDS = 2.0
+EXAMPLE = FOLDER / "examples" / "sad.mp3"
 EMOTIONS = json.loads((PRETRAINED / "metrics.json").read_text())["labels"]
 PARTS = ("speak", "live", "voice", "many", "about")
 LOADED_WITHIN = 30_000  # milliseconds
@@ -365,22 +367,45 @@ def test_many_files_and_a_bad_one(visit, speech_file, tmp_path):
     page = visit("many", width=390)
     (tmp_path / "diary.wav").write_bytes(b"no sound " * 99)
     soundfile.write(tmp_path / "silence.ogg", np.zeros(2 * RATE), RATE)
-    page.locator("#files input[type=file]").set_input_files(
+    page.locator("#many input[type=file]").set_input_files(
         [speech_file, tmp_path / "diary.wav", tmp_path / "silence.ogg"]
     )
     expect(page.locator("#many .answer-title")).to_have_text("2 answered")
-    expect(page.locator("#many .answer-detail")).to_have_text("1 could not be read")
-    rows = page.locator("#many tbody tr")
+    told = f"{ENGLISH['many_failed'].format(failed=1)} {ENGLISH['many_open']}"
+    expect(page.locator("#many .answer-detail")).to_have_text(told)
+    rows = page.locator("#many tbody tr:first-child")
     expect(rows.nth(0)).to_contain_text("speech.wav")
     expect(rows.nth(1)).to_contain_text("'diary.wav' is no recording")
     expect(rows.nth(2)).to_contain_text("no voice")
     heading = page.locator("#many").get_by_role("button", name=ENGLISH["file"], exact=True)
     for names in (["diary.wav", "silence.ogg", "speech.wav"], ["speech.wav", "silence.ogg", "diary.wav"]):
         heading.click()
-        assert page.locator("#many tbody th").all_inner_texts() == names
+        assert page.locator("#many .many-open").all_inner_texts() == names
     lines = list(csv.DictReader(saved(page, "CSV", "#many").splitlines()))
     assert [line["file"] for line in lines] == ["speech.wav", "diary.wav", "silence.ogg"]
+    assert lines[1]["problem"] == ENGLISH["problem_undecodable"].format(name="diary.wav")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_line_of_many_opens_to_bars_and_sound(visit, speech_file, theme, width):
+    page = visit("many", theme=theme, width=width)
+    page.locator("#many input[type=file]").set_input_files([speech_file, EXAMPLE])
+    expect(page.locator("#many .answer-title")).to_have_text("2 answered")
+    table, drop = page.locator("#many table").bounding_box(), page.locator(".many-drop").bounding_box()
+    assert table["y"] + table["height"] < drop["y"]
+    expect(page.locator("#many .bar").first).to_be_hidden()
+    opener = page.get_by_role("button", name="speech.wav")
+    opener.press("Enter")
+    expect(opener).to_have_attribute("aria-expanded", "true")
+    more = page.locator("#many .many-more:not([hidden])")
+    assert sum(percentages(page, "#many .many-more:not([hidden]) .bar-value")) == pytest.approx(100, abs=4)
+    sound = more.locator("audio")
+    sound.evaluate("audio => audio.play()")
+    page.wait_for_function("audio => audio.currentTime > 0.2", arg=sound.element_handle())
+    assert violations(page) == {}
+    page.locator("#many tbody tr").first.click()
+    expect(more).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -457,8 +482,17 @@ def test_page_adapts_to_my_voice(visit, speech_file, theme, width):
         bar.get_attribute("data-emotion"): float(bar.locator(".bar-value").inner_text().lstrip("×\u202f"))
         for bar in page.locator("#my_voice .bar").all()
     }
+    assert max(max(factors.values()), 1 / min(factors.values())) < 2  # what three sentences deserve
+    compared = page.locator(".voice-compared tbody tr")
+    expect(compared).to_have_count(SENTENCES)
+    for row, mood in zip(compared.all(), (ENGLISH[f"voice_as_{number}"] for number in range(1, 4)), strict=True):
+        expect(row).to_have_text(re.compile(rf"^{mood}\w+ \d+%\w+ \d+%$"))
     open_part(page, "speak")
-    expect(detail).to_contain_text(ENGLISH["voice_adapted"])
+    likeliest = max(before, key=before.get)
+    was = ENGLISH["voice_was"].format(emotion=ENGLISH[likeliest], percent=f"{before[likeliest]:.0%}")
+    expect(detail).to_contain_text(f"{ENGLISH['voice_adapted']} ({was})")
+    marks = "bars => bars.map(bar => [bar.dataset.emotion, Number(bar.style.getPropertyValue('--before'))])"
+    assert dict(page.locator("#answer .bar").evaluate_all(marks)) == pytest.approx(before, abs=1e-4)
     weighted = {emotion: before[emotion] * factors[emotion] for emotion in before}
     expected = {emotion: weight / sum(weighted.values()) for emotion, weight in weighted.items()}
     assert scores(page, "#answer") == pytest.approx(expected, abs=0.01)

@@ -47,6 +47,10 @@ def test_three_sentences_adapt_as_the_recogniser_does(recognizer):
     rounded = [(32767 * clip).astype(np.int16) for clip in CLIPS]
     expected = scores(recognizer.adapt(rounded, sampling_rate=SAMPLING_RATE), CLIPS[0])
     assert scores(voices.adapted("a", recognizer), CLIPS[0]) == pytest.approx(expected, abs=1e-5)
+    change = known["changes"][0]
+    assert change["after"]["probability"] == pytest.approx(expected[change["after"]["emotion"]], abs=1e-4)
+    unadapted = scores(recognizer, rounded[0])
+    assert change["before"] == {"emotion": max(unadapted, key=unadapted.get), "probability": max(unadapted.values())}
     weighted = {emotion: score * known["factors"][emotion] for emotion, score in scores(recognizer, CLIPS[0]).items()}
     assert {emotion: weight / sum(weighted.values()) for emotion, weight in weighted.items()} == pytest.approx(
         expected, abs=1e-4
