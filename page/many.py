@@ -12,9 +12,9 @@ from page.answer import PredictionDict, RankedEmotion, problem_key, ranking
 from page.fetching import SHOWN
 from page.recordings import FilesOrAddresses, fetch, load
 from page.texts import ENGLISH
-from ser_model.audio_io import SAMPLING_RATE, AudioError, spoken_duration
 from ser_model.prediction import Prediction
 from ser_model.recognizer import EmotionRecognizer, Progress, ignore_progress
+from ser_model.samples import SAMPLING_RATE, AudioError, spoken_duration
 from ser_model.timeline import TIME_DIGITS, as_csv, emotion_cells, emotion_columns
 
 

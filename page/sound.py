@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ser_model.audio_io import AudioError, checked_rate
+from ser_model.samples import AudioError, checked_rate
 
 
 CHARACTERS_PER_SAMPLE = 8 / 3  # two bytes in base64

@@ -225,7 +225,7 @@ def answer_all(recognizer: "EmotionRecognizer", options: argparse.Namespace) -> 
 
 def recordings_in(place: str) -> list[str]:
     """The recordings below a folder, by path; anything else, or a folder without any, as it is."""
-    from ser_model.audio_io import AUDIO_SUFFIXES
+    from ser_model.decoding import AUDIO_SUFFIXES
 
     found = [
         os.path.join(folder, name)
@@ -243,7 +243,8 @@ def standard_input() -> bytes:
     Raises:
         AudioError: it is closed, cannot be read, or has no end.
     """
-    from ser_model.audio_io import MAX_STREAM_BYTES, AudioError
+    from ser_model.audio_io import AudioError
+    from ser_model.decoding import MAX_STREAM_BYTES
 
     try:
         content = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_STREAM_BYTES + 1)

@@ -22,10 +22,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from .audio_io import SAMPLING_RATE, AudioError, load_audio
 from .files import CHECKPOINT_FILES, digest
 from .prediction import Prediction
 from .recognizer import EmotionRecognizer, checkpoint_path
+from .samples import AudioError
 from .timeline import as_csv
 
 
@@ -235,29 +235,19 @@ def end_with(process: BaseProcess) -> None:
 
 def score(paths: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of recordings, in a worker process."""
-    files, waveforms, rows = {path: identity(path) for path in paths}, {}, []
-    for path in paths:
-        try:
-            waveforms[path] = load_audio(path)
-        except AudioError as error:
-            rows.append(failed_row(path, str(error)) | {"file": files[path]})
-    predictions = recognizer.predict_batch(waveforms.values(), sampling_rate=SAMPLING_RATE)
-    for path, prediction in zip(waveforms, predictions, strict=True):
-        rows.append(row_of(path, prediction) | {"file": files[path]})
-    return rows
+    files = [identity(path) for path in paths]  # before they are read: what changes meanwhile is scored again
+    answers = recognizer.predict_batch(paths, return_errors=True)
+    return [row_of(path, answer) | {"file": file} for path, file, answer in zip(paths, files, answers, strict=True)]
 
 
-def row_of(path: str, prediction: Prediction) -> dict[str, Any]:
-    """A recording's row."""
+def row_of(path: str, prediction: Prediction | AudioError) -> dict[str, Any]:
+    """A recording's row: its path and the answer, or its path and the error."""
+    if isinstance(prediction, AudioError):
+        return dict.fromkeys(COLUMNS) | {"path": path, "error": str(prediction)}
     answer = prediction.to_dict()
     scores = {f"score_{label}": score for label, score in answer["scores"].items()}
     values = answer | {"path": path, "emotion": answer["label"], "error": None}
     return {name: values[name] for name in COLUMNS} | scores
-
-
-def failed_row(path: str, error: str) -> dict[str, Any]:
-    """The row of a recording that cannot be used."""
-    return dict.fromkeys(COLUMNS) | {"path": path, "error": error}
 
 
 def write_table(rows: Sequence[dict[str, Any]], labels: Sequence[str], output: Path) -> None:

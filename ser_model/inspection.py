@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from .acoustics import sound_interval
-from .audio_io import SAMPLING_RATE
 from .backend import Backend
 from .feature_extraction_ser import SERFeatureExtractor
+from .samples import SAMPLING_RATE
 from .torch_backend import TorchBackend
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .answer_rule import AnswerRule
-from .audio_io import SAMPLING_RATE
 from .backend import Backend, BackendOutput
 from .files import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, digest
+from .samples import SAMPLING_RATE
 
 
 try:

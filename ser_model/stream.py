@@ -8,9 +8,9 @@ import math
 import numpy as np
 import soxr
 
-from .audio_io import SAMPLING_RATE, as_array, as_float, checked_rate, checked_samples, mono_chunk
 from .backend import Backend, BackendOutput
 from .prediction import Segment
+from .samples import SAMPLING_RATE, as_array, as_float, checked_rate, checked_samples, mono_chunk
 from .speech_activity import CHUNK_SECONDS, MIN_SPEECH, speech_probabilities, speech_seconds
 
 

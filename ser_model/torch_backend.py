@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .answer_rule import AnswerRule
-from .audio_io import SAMPLING_RATE
 from .backend import Backend, BackendOutput
 from .configuration_ser import SERConfig
 from .feature_extraction_ser import SERFeatureExtractor
 from .files import CONFIG_FILE, EXTRACTOR_FILE, TORCH_FILES, WEIGHTS_FILE
 from .network_ser import SERNetwork
+from .samples import SAMPLING_RATE
 
 
 ENCODER_PREFIX = "ser."  # of SERForAudioClassification's encoder; SERNetwork has it at the top

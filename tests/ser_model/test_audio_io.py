@@ -13,7 +13,7 @@ import soundfile
 import soxr
 import torch
 
-from ser_model import audio_io
+from ser_model import audio_io, decoding, samples
 from ser_model.audio_io import AudioError, load_audio
 from train.augment.voice import RATE
 
@@ -134,7 +134,7 @@ def test_resampling_equals_soxr_in_one_piece_and_in_blocks(monkeypatch):
     expected = soxr.resample(samples, 44100, RATE, "HQ")
     content = encoded(samples, 44100, subtype="FLOAT")
     np.testing.assert_allclose(load_audio(content), expected, atol=1e-6)
-    monkeypatch.setattr(audio_io, "BLOCK_FRAMES", 10007)
+    monkeypatch.setattr(samples, "BLOCK_FRAMES", 10007)
     np.testing.assert_allclose(load_audio(content), expected, atol=1e-6)
     np.testing.assert_allclose(load_audio(samples, sampling_rate=44100), expected, atol=1e-6)
 
@@ -243,7 +243,7 @@ def test_too_long_is_told_from_the_header(tmp_path, monkeypatch):
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 1, 100 * 36, 0, "NONE", ""))
         file.writeframes(bytes(100 * 36 * 61))
-    monkeypatch.setattr(audio_io, "file_blocks", lambda _file: pytest.fail("it was decoded"))
+    monkeypatch.setattr(decoding, "file_blocks", lambda _file: pytest.fail("it was decoded"))
     message = refused(path, max_duration=60)
     assert "61 s long" in message
     assert "at most 60 s" in message
@@ -257,7 +257,7 @@ def test_too_long_array_and_default_maximum():
     ("seconds", "expected"), [(0.25, "0.25 s"), (75, "75 s"), (3600, "60 min"), (3665.2, "61 min 5 s")]
 )
 def test_spoken_duration(seconds, expected):
-    assert audio_io.spoken_duration(seconds) == expected
+    assert samples.spoken_duration(seconds) == expected
 
 
 def test_a_long_recording_is_decoded_in_little_memory():
@@ -369,8 +369,8 @@ def test_a_wav_without_its_sizes(monkeypatch, speech, program):
 def test_failed_decoding_is_not_called_silence(monkeypatch, speech, program):
     if program is None:
         monkeypatch.setattr(shutil, "which", lambda _name: None)
-    monkeypatch.setattr(audio_io, "file_blocks", lambda _file: iter(()))
-    monkeypatch.setattr(audio_io, "au_blocks", lambda _stream, _channels: iter(()))
+    monkeypatch.setattr(decoding, "file_blocks", lambda _file: iter(()))
+    monkeypatch.setattr(decoding, "au_blocks", lambda _stream, _channels: iter(()))
     message = refused(encoded(speech))
     assert "no samples" not in message
     assert "decoded" in message or "damaged" in message

@@ -26,8 +26,9 @@ from ser_model import (
 from ser_model.adaptation import AdaptedBackend
 from ser_model.answer_rule import AnswerRule
 from ser_model.backend import Backend, BackendOutput
+from ser_model.moments import HOP_SECONDS, WINDOW_SECONDS, moments
 from ser_model.prediction import NO_SPEECH, Prediction, Segment
-from ser_model.recognizer import BATCH_SIZE, HOP_SECONDS, WHOLE_SECONDS, WINDOW_SECONDS, segment_bounds, window_around
+from ser_model.recognizer import BATCH_SIZE, WHOLE_SECONDS
 from tests.conftest import LABELS
 from train.augment.voice import RATE, speech_like
 
@@ -168,7 +169,8 @@ def test_long_recording(recognizer, checkpoint, long_recording):
     assert [(segment.start, segment.end) for segment in prediction.segments] == [(i, i + 1) for i in range(18)]
     spoken = [segment.speech for segment in prediction.segments]
     assert spoken == [True] * 6 + [False] * 6 + [True] * 6
-    windows = [window_around(long_recording, segment.start, segment.end) for segment in prediction.segments]
+    firsts = [round(max(0, min(segment.start - 1, 15)) * RATE) for segment in prediction.segments]
+    windows = [long_recording[first : first + 3 * RATE] for first in firsts]
     expected = transformers_probabilities(checkpoint, [w for w, speaks in zip(windows, spoken, strict=True) if speaks])
     np.testing.assert_allclose(scores_of(s for s in prediction.segments if s.speech), expected, atol=1e-6)
     np.testing.assert_allclose(scores_of([prediction])[0], expected.mean(0), atol=1e-6)
@@ -177,7 +179,7 @@ def test_long_recording(recognizer, checkpoint, long_recording):
 
 def test_progress_of_a_long_recording_without_speech(recognizer):
     shares = []
-    recognizer.predict(np.zeros(20 * RATE), sampling_rate=RATE, progress=shares.append)
+    recognizer.predict(np.zeros(80 * RATE), sampling_rate=RATE, progress=shares.append)
     assert shares == sorted(shares)
     assert len(shares) > 3
     assert shares[-1] == 1.0
@@ -193,20 +195,19 @@ def test_an_hour_is_answered_and_no_second_more(recognizer):
 
 
 @pytest.mark.parametrize("duration", [6.01, 7.0, 7.999, 60.5])
-def test_segments_have_no_gaps(duration):
-    bounds = segment_bounds(duration)
-    assert bounds[0][0] == 0
-    assert bounds[-1][1] == duration
-    assert all(left[1] == right[0] for left, right in itertools.pairwise(bounds))
-    assert all(HOP_SECONDS <= end - start < 2 * HOP_SECONDS for start, end in bounds)
-
-
-@pytest.mark.parametrize(("start", "end", "first"), [(0, 1, 0), (1, 2, 0), (2, 3, 1), (8, 9, 7), (9, 10.7, 7.7)])
-def test_windows_are_around_their_segment(start, end, first):
-    waveform = np.arange(int(10.7 * RATE), dtype=np.float32)
-    window = window_around(waveform, start, end)
-    assert len(window) == WINDOW_SECONDS * RATE
-    assert window[0] == pytest.approx(first * RATE)
+@pytest.mark.parametrize("piece", [700, 160_001])
+def test_moments_have_no_gaps_and_windows_are_around_them(monkeypatch, duration, piece):
+    monkeypatch.setattr("ser_model.moments.speaks", lambda *_: True)
+    waveform = np.arange(int(duration * RATE), dtype=np.float32)
+    known = list(moments(waveform[start : start + piece] for start in range(0, len(waveform), piece)))
+    assert known[0].start == 0
+    assert known[-1].end == len(waveform) / RATE
+    assert all(left.end == right.start for left, right in itertools.pairwise(known))
+    for start, end, window in known:
+        assert HOP_SECONDS <= end - start < 2 * HOP_SECONDS
+        first = min(max(0.0, (start + end - WINDOW_SECONDS) / 2), known[-1].end - WINDOW_SECONDS)
+        assert len(window) == WINDOW_SECONDS * RATE
+        assert window[0] == pytest.approx(first * RATE, abs=0.5)
 
 
 def test_recordings_up_to_the_limit_are_answered_as_a_whole(recognizer, checkpoint):

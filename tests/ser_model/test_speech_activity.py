@@ -96,18 +96,27 @@ def test_probabilities_tell_where(speech):
 def test_blocks_are_heard_in_order_whichever_is_done_first(speech):
     sounds = [speech, generated("chords", 0), np.zeros(7 * RATE, np.float32), generated("siren", 0), speech * 0.1]
     recording = np.concatenate(sounds)
-    expected = [block_probabilities(block) for block in blocks(recording)]
-    heard = list(speech_by_block(recording))
+    expected = [block_probabilities(block) for block in blocks([recording])]
+    heard = [probabilities for _, probabilities in speech_by_block(blocks([recording]))]
     assert len(heard) == len(expected) > 2
     for ours, alone in zip(heard, expected, strict=True):
         np.testing.assert_array_equal(ours, alone)
     np.testing.assert_array_equal(speech_probabilities(recording), np.concatenate(expected))
 
 
+def test_blocks_do_not_depend_on_the_pieces_that_a_recording_comes_in(speech):
+    recording = np.tile(speech, 7)
+    whole = list(blocks([recording]))
+    for size in (1000, 50_000, 200_000):
+        pieces = (recording[start : start + size] for start in range(0, len(recording), size))
+        for ours, expected in zip(blocks(pieces), whole, strict=True):
+            np.testing.assert_array_equal(ours, expected)
+
+
 def test_listening_ends_with_the_one_who_wants_to_know(heard_chunks, speech):
     recording = np.tile(speech, 60)
-    listening = speech_by_block(recording)
-    assert len(next(listening)) == BLOCK_CHUNKS
+    listening = speech_by_block(blocks([recording]))
+    assert len(next(listening)[1]) == BLOCK_CHUNKS
     listening.close()
     assert len(heard_chunks) < len(recording) / CHUNK / 2
 

@@ -12,13 +12,20 @@ import torch
 from datasets import Dataset, Features, List, Value
 from datasets.fingerprint import Hasher
 
-from ser_model import acoustics, audio_io, feature_extraction_ser, frame_features
+from ser_model import acoustics, audio_io, decoding, feature_extraction_ser, frame_features, samples
 from ser_model.audio_io import load_audio
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 
 
 FOLDER = "speech_emotion"  # in the cache of `datasets`
-CODE = (acoustics, audio_io, feature_extraction_ser, frame_features)  # what an analysis depends on beside settings
+CODE = (
+    acoustics,
+    audio_io,
+    decoding,
+    feature_extraction_ser,
+    frame_features,
+    samples,
+)  # what an analysis depends on beside settings
 ANALYSIS_FEATURES = Features({"log_mel": List(Value("float32")), "length": Value("int32")})
 CLIPS_PER_PROCESS = 100  # fewer are analysed before another process has started
 ROWS_IN_MEMORY = 100  # analyses that are written at a time, so that long clips do not add up

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ser_model.audio_io import AUDIO_SUFFIXES
+from ser_model.decoding import AUDIO_SUFFIXES
 from train.data.base import (
     COMMON_LABELS,
     LABEL_SYNONYMS,

@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 from tqdm.auto import tqdm
 
-from ser_model.audio_io import AUDIO_SUFFIXES
+from ser_model.decoding import AUDIO_SUFFIXES
 from train.data.audio_tables import Address, OpenTable, open_table
 from train.data.base import Corpus, files_below
 from train.data.network import NoConnectionError, explained
