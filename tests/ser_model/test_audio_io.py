@@ -134,7 +134,7 @@ def test_resampling_equals_soxr_in_one_piece_and_in_blocks(monkeypatch):
     expected = soxr.resample(samples, 44100, RATE, "HQ")
     content = encoded(samples, 44100, subtype="FLOAT")
     np.testing.assert_allclose(load_audio(content), expected, atol=1e-6)
-    monkeypatch.setattr(samples, "BLOCK_FRAMES", 10007)
+    monkeypatch.setattr("ser_model.samples.BLOCK_FRAMES", 10007)
     np.testing.assert_allclose(load_audio(content), expected, atol=1e-6)
     np.testing.assert_allclose(load_audio(samples, sampling_rate=44100), expected, atol=1e-6)
 

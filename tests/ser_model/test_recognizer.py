@@ -194,6 +194,29 @@ def test_an_hour_is_answered_and_no_second_more(recognizer):
         recognizer.predict(np.zeros(3601 * RATE, np.float32), sampling_rate=RATE)
 
 
+MEMORY = """
+import resource, sys
+from ser_model import EmotionRecognizer
+recognizer = EmotionRecognizer.from_pretrained(num_threads=1)
+for path in sys.argv[1:]:
+    recognizer.predict(path)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_an_hour_takes_hardly_more_memory_than_a_minute(tmp_path):
+    minute = np.tile(speech_like(6.0), 10)
+    for name, count in (("minute", 1), ("hour", 60)):
+        with soundfile.SoundFile(tmp_path / f"{name}.flac", "w", RATE, 1) as file:
+            file.write(minute)
+            for _ in range(count - 1):
+                file.write(np.zeros(60 * RATE))
+    command = [sys.executable, "-c", MEMORY, tmp_path / "minute.flac", tmp_path / "hour.flac"]
+    process = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    minute, hour = (int(line) >> 10 for line in process.stdout.split())
+    assert hour - minute <= 50  # MiB; the waveform alone has 220
+
+
 @pytest.mark.parametrize("duration", [6.01, 7.0, 7.999, 60.5])
 @pytest.mark.parametrize("piece", [700, 160_001])
 def test_moments_have_no_gaps_and_windows_are_around_them(monkeypatch, duration, piece):
