@@ -231,7 +231,14 @@ def add_calibrate(commands: argparse._SubParsersAction) -> argparse.ArgumentPars
         "never_heard.json beside the weights has the figures.",
     )
     calibrate.add_argument("model", metavar="MODEL", help="folder of a checkpoint")
-    calibrate.add_argument("--corpora", nargs="+", required=True, metavar="NAME", help="two or more, to fit on")
+    calibrate.add_argument(
+        "--corpora",
+        nargs="+",
+        required=True,
+        metavar="NAME[=FOLDER]",
+        help="two or more, to fit on; what MODEL was trained on is answered by the checkpoint in FOLDER, of the same "
+        "recipe without it",
+    )
     calibrate.add_argument("--test", nargs="+", default=[], metavar="NAME", help="others, to test on only")
     calibrate.add_argument(
         "--picture",
@@ -540,15 +547,23 @@ def run_calibrate(options: argparse.Namespace) -> int:
     from train.evaluation.never_heard import calibrate, describe
     from train.fit.checkpoint import load_checkpoint
 
-    folder, root = Path(options.model), corpora_root(options, [*options.corpora, *options.test])
+    folder, siblings = Path(options.model), {}
+    for given in options.corpora:
+        name, _, sibling = given.partition("=")
+        siblings.setdefault(Path(sibling) if sibling else folder, []).append(name)
+    root = corpora_root(options, [name for names in (*siblings.values(), options.test) for name in names])
     if not folder.is_dir():
         raise ValueError(f"{folder}: give the folder of a checkpoint, its config.json is written anew.")
     recipe = load_checkpoint(options.model).recipe
-    fitted, tested = (
-        load_corpora(names, root, labels=recipe.labels, label_map=recipe.label_map) if names else None
-        for names in (options.corpora, options.test)
-    )
-    print(describe(calibrate(folder, fitted, tested, options.picture)))
+
+    def load(names: list[str]) -> "Dataset":
+        return load_corpora(names, root, labels=recipe.labels, label_map=recipe.label_map)
+
+    parts = {path: load(names) for path, names in siblings.items()}
+    if folder not in parts:
+        raise ValueError(f"--corpora: name at least one that {folder} itself never heard.")
+    tested = load(options.test) if options.test else None
+    print(describe(calibrate(folder, parts.pop(folder), tested, options.picture, parts)))
     return 0
 
 

@@ -1,9 +1,10 @@
 """A checkpoint on corpora that it never heard: temperature and thresholds are fitted on some, tested on others."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,17 @@ from train.plots.figures import save_risk_coverage
 
 NEVER_HEARD_FILE = "never_heard.json"
 FEWEST_CORPORA = 2  # what is fitted on one is tested on the others
+DIFFERENT = ("name", "description", "corpora", "shares")  # what recipes of siblings may differ in
 SMALLEST = np.finfo(np.float32).tiny
 
 
-def calibrate(folder: Path, fitted: Dataset, tested: Dataset | None, picture: Path) -> dict[str, Any]:
+def calibrate(
+    folder: Path,
+    fitted: Dataset,
+    tested: Dataset | None,
+    picture: Path,
+    siblings: Mapping[Path, Dataset] = MappingProxyType({}),
+) -> dict[str, Any]:
     """
     Fit the temperature and the answer rule of a checkpoint to corpora that it never heard, and test both.
 
@@ -47,31 +55,31 @@ def calibrate(folder: Path, fitted: Dataset, tested: Dataset | None, picture: Pa
 
     Args:
         folder: of the checkpoint.
-        fitted: utterances of at least two corpora, with the model's labels.
+        fitted: utterances with the model's labels.
         tested: utterances of further corpora, on which nothing is fitted.
         picture: where risk against coverage is drawn.
+        siblings: checkpoint of the same recipe, trained without a corpus -> utterances of that corpus, which are
+            answered by it and fitted on as well.
 
     Returns:
         The content of never_heard.json: `temperature` (of the logits as the network gives them), `rule`, the figures
         of each corpus in `corpora`, their `mean`, and how they came about.
 
     Raises:
-        CorpusError: one of the corpora was heard in training, or there are too few.
+        CorpusError: one of the corpora was heard in training, or fewer than two are fitted on.
     """
     checkpoint = load_checkpoint(str(folder))
-    check_never_heard(checkpoint, [part for part in (fitted, tested) if part is not None])
     labels, config = checkpoint.recipe.labels, checkpoint.model.config
     before = temperature_of_speakers(folder, config)
-    # Raw logits, up to a constant for each clip, are logarithms of the scores at a temperature of 1.
-    checkpoint.model.classifier.temperature = 1.0
-    by_fitting = predict(checkpoint.model, checkpoint.extractor, fitted)
+    answered = [(checkpoint, fitted), *((sibling_of(checkpoint, path), part) for path, part in siblings.items())]
+    check_corpora([part for _, part in answered], tested)
+    by_fitting = pd.concat([answers_of(*pair) for pair in answered], ignore_index=True)
     corpora, pictures = {}, {}
     for name, rows in by_fitting.groupby("corpus"):
         others = by_fitting[by_fitting["corpus"] != name]
         corpora[name], pictures[name] = left_out_corpus(rows, others, labels, before)
     if tested is not None:
-        others = predict(checkpoint.model, checkpoint.extractor, tested)
-        for name, rows in others.groupby("corpus"):
+        for name, rows in answers_of(checkpoint, tested).groupby("corpus"):
             corpora[name], pictures[name] = left_out_corpus(rows, by_fitting, labels, before)
     temperature, rule = fit_answers(by_fitting, labels)
     config.temperature = checkpoint.model.classifier.temperature = temperature
@@ -81,6 +89,7 @@ def calibrate(folder: Path, fitted: Dataset, tested: Dataset | None, picture: Pa
         "temperature_before": before,
         "rule": vars(rule),
         "fitted_on": sorted(by_fitting["corpus"].unique()),
+        "by_siblings": sorted({name for part in siblings.values() for name in set(part["corpus"][:])}),
         "corpora": corpora,
         "mean": mean_figures(corpora.values()),
     } | provenance(checkpoint.recipe.to_dict())
@@ -101,17 +110,40 @@ def temperature_of_speakers(folder: Path, config: SERConfig) -> float:
         return config.temperature
 
 
-def check_never_heard(checkpoint: Checkpoint, parts: Sequence[Dataset]) -> None:
-    """Raise CorpusError unless all corpora are new to a checkpoint and enough of them can be fitted on."""
-    for part in parts:
-        heard = checkpoint.speakers & set(part["speaker"][:])
-        known = set(checkpoint.recipe.corpora) & set(part["corpus"][:])
-        if heard or known:
-            raise CorpusError(f"heard in this model's training: {', '.join(sorted(heard | known))}.")
-    count = len(set(parts[0]["corpus"][:]))
-    if count < FEWEST_CORPORA:
-        raise CorpusError(f"what is fitted on one corpus is tested on another; give at least two, not {count}.")
-    if len(parts) > 1 and (both := set(parts[0]["corpus"][:]) & set(parts[1]["corpus"][:])):
+def sibling_of(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """The checkpoint in a folder; CorpusError unless its recipe differs from another one's by its corpora alone."""
+    sibling = load_checkpoint(str(folder))
+    own, other = (
+        {name: value for name, value in one.recipe.to_dict().items() if name not in DIFFERENT}
+        for one in (checkpoint, sibling)
+    )
+    if own != other:
+        names = ", ".join(name for name in own if own[name] != other[name])
+        raise CorpusError(f"{folder} was trained by another recipe, which differs in {names}.")
+    return sibling
+
+
+def answers_of(checkpoint: Checkpoint, part: Dataset) -> pd.DataFrame:
+    """
+    A checkpoint's predictions at a temperature of 1: their logarithms are its logits, up to a constant for each clip.
+
+    Raises:
+        CorpusError: it heard some of it in training.
+    """
+    heard = checkpoint.speakers & set(part["speaker"][:])
+    known = set(checkpoint.recipe.corpora) & set(part["corpus"][:])
+    if heard or known:
+        raise CorpusError(f"heard in this model's training: {', '.join(sorted(heard | known))}.")
+    checkpoint.model.classifier.temperature = 1.0
+    return predict(checkpoint.model, checkpoint.extractor, part)
+
+
+def check_corpora(fitted: Sequence[Dataset], tested: Dataset | None) -> None:
+    """Raise CorpusError unless enough corpora can be fitted on, and none of them is tested as well."""
+    names = set().union(*(set(part["corpus"][:]) for part in fitted))
+    if len(names) < FEWEST_CORPORA:
+        raise CorpusError(f"what is fitted on one corpus is tested on another; give at least two, not {len(names)}.")
+    if both := names & set(tested["corpus"][:] if tested else ()):
         raise CorpusError(f"either fitted on or tested, not both: {', '.join(sorted(both))}.")
 
 

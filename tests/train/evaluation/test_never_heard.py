@@ -142,3 +142,17 @@ def test_what_was_heard_is_refused(tiny, corpora, tmp_path, capsys):
     save_checkpoint(replace(tiny, speakers=frozenset({"first-speaker0"})), folder)
     assert calibrate(folder, "--corpora", *corpora[:2]) == 1
     assert "heard in this model's training" in capsys.readouterr().err
+
+
+def test_a_corpus_that_was_heard_is_answered_by_a_sibling_without_it(tiny, checkpoint, corpora, tmp_path, capsys):
+    sibling, other = tmp_path / "sibling", tmp_path / "other"
+    save_checkpoint(replace(tiny, recipe=replace(tiny.recipe, shares={"first": 0.5})), sibling)
+    save_checkpoint(replace(tiny, speakers=frozenset({"first-speaker0"})), checkpoint)
+    assert calibrate(checkpoint, "--corpora", f"{corpora[0]}={sibling}", corpora[1]) == 0
+    content = json.loads((checkpoint / "never_heard.json").read_text())
+    assert content["fitted_on"] == ["first", "second"]
+    assert content["by_siblings"] == ["first"]
+    save_checkpoint(replace(tiny, recipe=replace(tiny.recipe, mask_labels=not tiny.recipe.mask_labels)), other)
+    capsys.readouterr()
+    assert calibrate(checkpoint, "--corpora", f"{corpora[0]}={other}", corpora[1]) == 1
+    assert "which differs in mask_labels" in capsys.readouterr().err
