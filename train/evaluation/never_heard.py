@@ -27,7 +27,7 @@ from train.evaluation.answers import (
     known_figures,
     risk_by_coverage,
 )
-from train.evaluation.reporting import provenance
+from train.evaluation.reporting import corpus_title, provenance
 from train.evaluation.scoring import bootstrap_interval, predict, score_matrix, target_indices
 from train.fit.calibration import fit_temperature
 from train.fit.checkpoint import Checkpoint, load_checkpoint
@@ -206,6 +206,12 @@ def left_out_corpus(
         "confidence_before": float(score_matrix(as_before, labels).max(1).mean()),
     }
     return figures, risk_by_coverage(scores, target_indices(answers, labels))
+
+
+def sibling_sentence(result: Mapping[str, Any]) -> str:
+    """Who answered the corpora that the checkpoint itself was trained on, with a blank behind; empty without such."""
+    names = " and ".join(corpus_title(name) for name in result["by_siblings"])
+    return f"{names}: answered by the same recipe's network, trained without it. " if names else ""
 
 
 def describe(result: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from train.data import CORPORA
 from train.data.audio_tables import parse_address
 from train.data.base import plural
 from train.evaluation.adaptation import ADAPTATION_FILE
-from train.evaluation.never_heard import NEVER_HEARD_FILE
+from train.evaluation.never_heard import NEVER_HEARD_FILE, sibling_sentence
 from train.evaluation.reporting import corpus_title, interval_text, uar_text
 from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT
@@ -290,6 +290,10 @@ def never_heard_of(checkpoint: Path) -> dict[str, Any]:
         ]
         for name, figures in content["corpora"].items()
     ]
+
+    def again(corpus: str) -> str:
+        return f"{corpus}=DIR_WITHOUT_IT" if corpus in content["by_siblings"] else corpus
+
     header = ["corpus", "language", "clips", "speakers", "labels", "UAR % among these", "right %", "says %"]
     return {
         "table": table([*header, "calibration error %"], rows),
@@ -297,7 +301,8 @@ def never_heard_of(checkpoint: Path) -> dict[str, Any]:
         "says": percent(content["mean"]["confidence"]),
         "fitted_on": " and ".join(map(corpus_title, content["fitted_on"])),
         "command": content["command"],
-        "again": f"python -m train calibrate DIR --corpora {' '.join(content['fitted_on'])}",
+        "siblings": sibling_sentence(content),
+        "again": f"python -m train calibrate DIR --corpora {' '.join(map(again, content['fitted_on']))}",
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ser_model.metrics_file import METRICS_FILE, read_metrics
 from ser_model.recognizer import PRETRAINED
 from train.data import CORPORA
-from train.evaluation.never_heard import NEVER_HEARD_FILE
+from train.evaluation.never_heard import NEVER_HEARD_FILE, sibling_sentence
 from train.evaluation.reporting import corpus_title
 from train.report.model_card import (
     EMODB_AT_HAND,
@@ -136,9 +136,10 @@ def lead(metrics: Mapping[str, Any], never_heard: Mapping[str, Any]) -> str:
 
 
 def never_heard_rows(never_heard: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str, int]]:
-    """Arguments of [`headline_row`] for each corpus that the shipped weights never heard."""
+    """Arguments of [`headline_row`] for each corpus that the network which answered never heard."""
     for corpus, figures in never_heard["corpora"].items():
-        yield corpus, {**figures, "uar": figures["uar_among_own_labels"]}, "the corpus", figures["labels"]
+        unheard = "the corpus, left out of training" if corpus in never_heard["by_siblings"] else "the corpus"
+        yield corpus, {**figures, "uar": figures["uar_among_own_labels"]}, unheard, figures["labels"]
 
 
 def readme_never_heard(never_heard: Mapping[str, Any]) -> str:
@@ -155,7 +156,7 @@ def readme_never_heard(never_heard: Mapping[str, Any]) -> str:
         f"A temperature of {never_heard['temperature']:.2f} ({never_heard['temperature_before']:.2f} by validation "
         f"speakers of known corpora) and the mass of the candidates, {never_heard['rule']['candidate_mass']:.2f}, are "
         f"fitted to {fitted}, each counting the same. The figures of a corpus are by what was fitted without it. "
-        f"Written to [`{NEVER_HEARD_FILE}`](../{SHIPPED}/{NEVER_HEARD_FILE}) by `{never_heard['command']}`."
+        f"{sibling_sentence(never_heard)}Written to [`{NEVER_HEARD_FILE}`](../{SHIPPED}/{NEVER_HEARD_FILE}) by `{never_heard['command']}`."
     )
     return f"{table(['corpus', *header], rows)}\n\n{written}"
 
