@@ -26,7 +26,8 @@ SPLITS = ("speakers", "random")
 LARGEST_ADJUSTMENT = 5.0  # far beyond what is of use
 FUNCTIONAL_FEATURES = ["mfcc", "spectral_shape", "f0"]
 BALANCE = ("corpus", "label", "speaker")
-SECTIONS = ("label_map", "features", "network", "augmentation", "waveform_augmentation", "training")
+MERGED = ("features", "network", "augmentation", "waveform_augmentation", "training")
+SECTIONS = ("label_map", *MERGED)
 
 
 class RecipeSafeLoader(yaml.SafeLoader):
@@ -199,17 +200,47 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
         overrides: `key=value` or `section.key=value`; values are YAML.
 
     Raises:
-        RecipeError: no such recipe, an unknown key (the nearest name is suggested), a bad value.
+        RecipeError: no such recipe or `base`, an unknown key (the nearest name is suggested), a bad value.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
-    if not path.is_file():
-        raise RecipeError(f"There is no recipe {name!r}; there are {', '.join(recipe_names())}, or give a YAML file.")
-    content = yaml.load(path.read_text(), RecipeSafeLoader)
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path} holds {type(content).__name__}, not the keys of a recipe.")
+    path = recipe_path(name)
+    content = read_recipe(path)
     for override in overrides:
         apply_override(content, override)
     return recipe_from({"name": path.stem} | content, path.stem)
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe, by its name or by its own path."""
+    if name.endswith((".yaml", ".yml")):
+        found = [path for path in [Path(name)] if path.is_file()]
+    else:
+        found = [path for path in RECIPES.rglob("*.yaml") if path.stem == name]
+    if not found:
+        raise RecipeError(f"There is no recipe {name!r}; there are {', '.join(recipe_names())}, or give a YAML file.")
+    return found[0]
+
+
+def read_recipe(path: Path, deriving: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """
+    Content of a recipe's file, over that of the recipe that its `base` names, if any.
+
+    Of the settings in `MERGED` sections, those that the file does not mention are the base's, and null takes the
+    default. Everything else that the file mentions replaces what the base has.
+    """
+    content = yaml.load(path.read_text(), RecipeSafeLoader)
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path} holds {type(content).__name__}, not the keys of a recipe.")
+    if "base" not in content:
+        return content
+    base = recipe_path(str(content.pop("base")))
+    if base in (path, *deriving):
+        raise RecipeError(f"{path}: its base {base.stem} is based on it.")
+    inherited = read_recipe(base, (path, *deriving))
+    for section in MERGED:
+        own, others = content.get(section, {}), inherited.get(section, {})
+        if isinstance(own, dict) and isinstance(others, dict):
+            content[section] = {name: value for name, value in {**others, **own}.items() if value is not None}
+    return {**inherited, **content}
 
 
 def recipe_from(content: Mapping[str, Any], where: str) -> Recipe:
@@ -232,7 +263,7 @@ def with_later_fields(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the project."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    return sorted(path.stem for path in RECIPES.rglob("*.yaml"))
 
 
 def apply_override(content: dict[str, Any], override: str) -> None:

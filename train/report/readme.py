@@ -156,7 +156,8 @@ def readme_never_heard(never_heard: Mapping[str, Any]) -> str:
         f"A temperature of {never_heard['temperature']:.2f} ({never_heard['temperature_before']:.2f} by validation "
         f"speakers of known corpora) and the mass of the candidates, {never_heard['rule']['candidate_mass']:.2f}, are "
         f"fitted to {fitted}, each counting the same. The figures of a corpus are by what was fitted without it. "
-        f"{sibling_sentence(never_heard)}Written to [`{NEVER_HEARD_FILE}`](../{SHIPPED}/{NEVER_HEARD_FILE}) by `{never_heard['command']}`."
+        f"{sibling_sentence(never_heard)}"
+        f"Written to [`{NEVER_HEARD_FILE}`](../{SHIPPED}/{NEVER_HEARD_FILE}) by `{never_heard['command']}`."
     )
     return f"{table(['corpus', *header], rows)}\n\n{written}"
 

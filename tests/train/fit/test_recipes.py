@@ -14,7 +14,7 @@ from transformers import TrainingArguments
 from ser_model import SERForAudioClassification
 from ser_model.recognizer import PRETRAINED
 from train.__main__ import main
-from train.fit.recipe import RECIPES, SECTIONS, Recipe, RecipeError, load_recipe, recipe_names
+from train.fit.recipe import SECTIONS, Recipe, RecipeError, load_recipe, recipe_names, recipe_path
 from train.fit.recipe_listing import listing, network_size
 
 
@@ -230,7 +230,7 @@ def test_a_refit_that_cannot_be_is_rejected(settings, message):
 
 
 def test_every_section_rejects_what_it_does_not_know():
-    content = yaml.safe_load((RECIPES / "ravdess_lstm.yaml").read_text()) | {"name": "test"}
+    content = yaml.safe_load(recipe_path("ravdess_lstm").read_text()) | {"name": "test"}
     for section in set(SECTIONS) - {"label_map"}:
         wrong = copy.deepcopy(content)
         wrong.setdefault(section, {})["no_such_key"] = 1
@@ -271,6 +271,31 @@ def test_a_file_that_is_no_recipe(content, message, tmp_path):
     path.write_text(content)
     with pytest.raises(RecipeError, match=message):
         load_recipe(str(path))
+
+
+def test_a_recipe_over_another_says_only_what_is_different(tmp_path):
+    own, base = tmp_path / "own.yaml", load_recipe("functional_lstm")
+    own.write_text(
+        "base: functional_lstm\nshares: {ased: 0.5}\nnetwork: {lstm_dropout: 0.1, voice_directions: null}\n"
+    )
+    recipe = load_recipe(str(own))
+    assert recipe.shares == {"ased": 0.5}
+    assert recipe.network == {
+        name: value for name, value in (base.network | {"lstm_dropout": 0.1}).items() if name != "voice_directions"
+    }
+    for same in ("corpora", "labels", "features", "augmentation", "training"):
+        assert getattr(recipe, same) == getattr(base, same)
+
+
+def test_a_base_that_cannot_be(tmp_path):
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text(f"base: {other}\n")
+    other.write_text(f"base: {one}\n")
+    with pytest.raises(RecipeError, match="is based on it"):
+        load_recipe(str(one))
+    one.write_text("base: nothing_lstm\n")
+    with pytest.raises(RecipeError, match="There is no recipe 'nothing_lstm'"):
+        load_recipe(str(one))
 
 
 def test_an_unknown_recipe_names_those_that_there_are():
