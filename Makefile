@@ -15,13 +15,18 @@ endif
 export OMP_NUM_THREADS ?= 1
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: app test lint bench web reproduce audit
+.PHONY: app test soak lint bench web reproduce audit
 
 app: $(VENV)/app.installed
 	HF_HUB_OFFLINE=1 $(BIN)/python app.py
 
 test: $(VENV)/dev.installed lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Malformed inputs, a crowd at the page, kills, mutants: an hour on two cores that do nothing else; see RELIABILITY.md
+soak: $(VENV)/dev.installed
+	$(BIN)/pip install --quiet mutmut==3.8.1
+	$(BIN)/python -m tests.soak
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check

@@ -72,6 +72,7 @@ def test_uploads_on_their_way_count(uploads):
 def test_more_than_an_address_may_hold_is_refused(uploads):
     with pytest.raises(RefusedError, match="larger than 6 MB"):
         uploads.reserve(7 * MEGABYTE, "a")
+    uploads.reserve(6 * MEGABYTE, "a")
 
 
 def test_what_an_interrupted_upload_left_is_deleted(uploads):

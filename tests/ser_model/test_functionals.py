@@ -9,6 +9,7 @@ from scipy import stats
 from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
 from ser_model.configuration_ser import HEADS
 from ser_model.functionals import (
+    LARGEST,
     MOMENTS,
     PAIR_LAG,
     STEPS,
@@ -19,6 +20,7 @@ from ser_model.functionals import (
     functional_size,
     moments_over_time,
     pair_correlations,
+    pitch_and_rhythm,
     track_count,
     tracks_and_functionals,
     without_correlations,
@@ -83,6 +85,36 @@ def test_a_track_that_follows_another_one_is_found():
         loudness = 1.2 + np.sin(2 * np.pi * 100 / swing * times)
         _, values = of((0.1 * carrier * loudness).astype(np.float32))
         assert sign * values[0, delayed].view(count, count)[level, level] > 0.5
+
+
+def test_a_voice_of_two_steps():
+    """Three frames of a voice whose pitch rises by 0.1 and 0.15 octaves, and two of another stretch."""
+    octaves = torch.tensor([0.0, 1.0, 1.1, 1.25, 0.0, 1.0, 1.0]).reshape(1, -1, 1)
+    voiced, level = octaves > 0, torch.tensor([[0.0, 10.0, 11.0, 13.0, 0.0, 5.0, 5.0]])
+    jitter, deviation, shimmer, share, rate, length, *_ = pitch_and_rhythm(octaves, voiced, level, level >= 0)[0]
+    assert jitter == pytest.approx(0.25 / 3, rel=1e-5)
+    assert deviation == pytest.approx(np.std([0.1, 0.15, 0.0]), rel=1e-4)
+    assert shimmer == pytest.approx(1.0)
+    assert (share, rate, length) == pytest.approx((5 / 7, 200 / 7, 2.5))
+
+
+def test_one_step_is_its_own_mean():
+    octaves = torch.tensor([0.0, 1.0, 1.125]).reshape(1, -1, 1)
+    values = pitch_and_rhythm(
+        octaves, octaves > 0, torch.tensor([[0.0, 1.0, 3.0]]), torch.ones(1, 3, dtype=torch.bool)
+    )
+    assert values[0, 0] == pytest.approx(0.125)
+    assert values[0, 2] == pytest.approx(2.0)
+
+
+def test_functionals_are_in_standard_deviations_from_their_means():
+    features = EXTRACTOR(speech_like(1.0), return_tensors="pt")["input_features"]
+    mask = torch.ones(features.shape[:2], dtype=torch.bool)
+    functionals = Functionals(MFCC)
+    functionals.mean.fill_(0.5)
+    functionals.std.fill_(4.0)
+    expected = ((tracks_and_functionals(features, mask, MFCC)[1] - 0.5) / 4.0).clamp(-LARGEST, LARGEST)
+    torch.testing.assert_close(functionals(features, mask)[1], expected)
 
 
 def test_padding_and_neighbours_change_nothing():

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification, SERModel
-from ser_model.network_ser import MaskedLSTM
+from ser_model.network_ser import MaskedLSTM, Pooling
 
 
 LOGIT_TOLERANCE = 1e-5
@@ -224,3 +224,17 @@ def test_real_waveforms_through_the_extractor():
         together = model(**extractor(clips, return_tensors="pt")).logits
         alone = torch.cat([model(**extractor(clip, return_tensors="pt")).logits for clip in clips])
     torch.testing.assert_close(together, alone, atol=LOGIT_TOLERANCE, rtol=0)
+
+
+def test_attentive_statistics_are_means_and_deviations_of_each_head():
+    """Attention that is the same everywhere gives those of the valid frames."""
+    config = SERConfig(feature_size=3, lstm_sizes=[3], pooling="attention_statistics", attention_heads=2)
+    pooling = Pooling(config, 3)
+    nn.init.zeros_(pooling.scores.weight)
+    nn.init.zeros_(pooling.scores.bias)
+    states, mask = padded([torch.randn(50, 3)], extra=9, value=7.0)
+    pooled, attentions = pooling(states, mask.bool())
+    valid = states[0, :50]
+    expected = torch.cat([*[valid.mean(0)] * 2, *[valid.std(0, correction=0)] * 2])
+    torch.testing.assert_close(pooled[0], expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(attentions.sum(-1), torch.ones(1, 2))

@@ -279,6 +279,7 @@ def test_random_split_has_a_fifth_of_each_label():
     assert random_split(dataset, seed=4)["test"]["path"][:] != splits["test"]["path"][:]
     (fold,) = get_folds("random", dataset["speaker"])
     assert split_fold(dataset, fold, seed=3)["test"]["path"][:] == splits["test"]["path"][:]
+    assert len(split_fold(dataset, fold, seed=3, fraction=0.5)["validation"]) == 160
 
 
 def test_random_split_needs_clips_of_every_label():
