@@ -21,7 +21,7 @@ from page import limits
 from page.doors import CLOSED
 from page.texts import ENGLISH
 from scripts.page_client import PageClient, as_file, encoded
-from scripts.served_page import ServedPage, served_page
+from scripts.served_page import PROJECT, ServedPage, served_page
 from train.augment.voice import RATE, speech_like
 
 
@@ -82,6 +82,35 @@ def test_health_of_a_page_without_a_model(checkpoint, tmp_path):
         health = httpx.get(f"{page.url}healthz")
         assert health.status_code == 503
         assert health.json() == {"ready": False, "model": "empty", "version": None}
+
+
+SLOW_MODEL = """
+import os, time
+from ser_model.recognizer import EmotionRecognizer
+
+load = EmotionRecognizer.from_pretrained
+
+def load_later(*arguments, **settings):
+    while not os.path.exists(os.environ["SER_TEST_GATE"]):
+        time.sleep(0.05)
+    return load(*arguments, **settings)
+
+EmotionRecognizer.from_pretrained = load_later
+"""
+
+
+def test_health_while_the_model_loads(checkpoint, tmp_path, monkeypatch):
+    """The page is there before its model; Python runs a module of this name before anything else."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_MODEL)
+    monkeypatch.setenv("SER_TEST_GATE", str(tmp_path / "gate"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{PROJECT}")
+    with served_page(tmp_path, checkpoint) as page:
+        health = httpx.get(f"{page.url}healthz")
+        assert health.status_code == 503
+        assert health.json() == {"ready": False, "model": checkpoint.name, "version": None}
+        (tmp_path / "gate").touch()
+        wait_for(lambda: httpx.get(f"{page.url}healthz").status_code == 200)
+        assert httpx.get(f"{page.url}healthz").json()["ready"] is True
 
 
 @pytest.mark.parametrize("door", CLOSED)

@@ -167,7 +167,7 @@ def test_another_sampling_rate_says_how_to_resample():
         ({"n_mfcc": 80}, "n_mels"),
         ({"win_length": 1024}, "n_fft"),
         ({"hop_length": 160.5}, "hop_length must be a whole number"),
-        ({"feature_names": ["spectral_shape"], "n_mels": 5, "n_mfcc": 5}, "at least 6 mel bands"),
+        ({"feature_names": ["spectral_shape"], "n_mels": 5, "n_mfcc": 5}, "at least 8 mel bands"),
         ({"db_reference": "rms"}, "peak"),
     ],
 )

@@ -36,7 +36,7 @@ from train.augment.voice import RATE, speech_like
 CLIENTS, SECONDS, REQUESTS = 32, 120, 5000  # at least so long and so many
 MEMORY_BAR, SERVED_BAR = 30, 5  # MB, s
 SAMPLE_SECONDS = 0.5  # from one look at the memory to the next
-LONG_SECONDS, CHUNKS, CHUNK_SECONDS = 60, 4, 0.5
+LONG_SECONDS, CHUNKS, CHUNK_SECONDS = 20, 4, 0.5
 CLOSE = 1e-5  # of numbers in an answer
 ATTACK_SECONDS, ATTACKERS = 20, 8
 SHARES = {"good": 0.5, "live": 0.15, "bad": 0.1, "batch": 0.1, "long": 0.05, "vanish": 0.1}
@@ -66,7 +66,7 @@ class Library:
         for seed, path in enumerate(self.good):
             soundfile.write(path, speech_like(1 + seed % 4, int(path.stem.split()[1]), seed), RATE)
         self.long, self.silent, self.bad = folder / "long.flac", folder / "silent.wav", folder / "bad.wav"
-        soundfile.write(self.long, np.tile(speech_like(LONG_SECONDS / 6), 6), RATE)
+        soundfile.write(self.long, np.tile(speech_like(LONG_SECONDS / 4), 4), RATE)
         soundfile.write(self.silent, np.zeros(RATE), RATE)
         self.bad.write_bytes(b"no sound" * 99)
         self.predictions = {path: self.recognizer.predict(path) for path in (*self.good, self.long, self.silent)}
@@ -146,7 +146,7 @@ class Visitors:
         self.ask(client, "predict", [self.library.bad], self.library.problem)
 
     def long(self, client: PageClient, _generator: np.random.Generator, _name: str) -> None:
-        """A minute."""
+        """One that is answered moment by moment."""
         path = self.library.long
         self.ask(client, "timeline", [path], [plain(timeline_dict(self.library.predictions[path]))])
 
@@ -196,7 +196,7 @@ def asked(client: PageClient, endpoint: str, argument: Any) -> tuple[str, Any]:
     """What a program gets: ("complete", data), ("error", sentence) or, where there is no place, ("busy", sentence)."""
     joined = client.http.post(f"call/{endpoint}", json={"data": [argument]})
     if joined.status_code != 200:
-        return "busy" if joined.status_code in (429, 503) else "error", joined.json()["error"]
+        return "busy" if joined.status_code in (429, 503) else "error", joined.json()["detail"]
     text = client.http.get(f"call/{endpoint}/{joined.json()['event_id']}").text
     event, data = text.strip().split("\n")[-2:]
     answer = json.loads(data.removeprefix("data: "))

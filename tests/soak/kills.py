@@ -189,7 +189,9 @@ class Child:
     def _do(self, work: Callable[[], Any], moment: float | None) -> None:
         os.setpgid(0, 0)
         logging.disable()
-        os.dup2(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), sys.stderr.fileno())
+        log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(log, stream.fileno())
         if moment is None:
             work()
         else:

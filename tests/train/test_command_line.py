@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import datasets
+import numpy as np
 import pytest
 
 from tests.train.generated_corpora import make_corpus
 from train.__main__ import main
+from train.data import feature_cache
 from train.interruptions import how_to_go_on
 
 
@@ -120,6 +123,36 @@ def test_a_full_disk_tells_the_command_that_goes_on(corpora, environment, small_
     assert done.stderr.splitlines()[-1] == (
         f"error: the disk is full. Make room. To go on: {shlex.join([*command, '--resume'])}"
     )
+
+
+def test_a_disk_that_may_not_be_written_is_told(corpora, environment, small_disk, tmp_path):
+    command = fit_command(corpora, tmp_path / "disk" / "run", 1)
+    words = [*small_disk("1m,ro"), sys.executable, *command[1:]]
+    done = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "Read-only file system" in last
+
+
+def test_a_corpus_that_vanishes_is_told(corpora, tmp_path, monkeypatch, capsys):
+    """Its folder goes when the first clips have been read."""
+    root, read, decode = Path(shutil.copytree(corpora, tmp_path / "corpora")), [], feature_cache.load_audio
+
+    def vanishing(path: str, **arguments: object) -> np.ndarray:
+        read.append(path)
+        if len(read) == 5:
+            shutil.rmtree(root)
+        return decode(path, **arguments)
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(feature_cache, "load_audio", vanishing)
+    assert main(fit_command(root, tmp_path / "run", 1)[3:]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert read[4] in last
+    assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,20 @@ def test_two_runs_are_the_same(corpora, uninterrupted, tmp_path):
     assert_same(tmp_path, uninterrupted([]))
 
 
+def test_two_runs_at_once_on_one_cache(corpora, uninterrupted, tmp_path, monkeypatch):
+    """Both find it empty, and write the same into it."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    outputs = [tmp_path / "one", tmp_path / "two"]
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=train, args=(corpora, output, [])) for output in outputs]
+    for process in processes:
+        process.start()
+    for process, output in zip(processes, outputs, strict=True):
+        process.join(300)
+        assert process.exitcode == 0
+        assert_same(output, uninterrupted([]))
+
+
 def test_finished_run_resumed(corpora, uninterrupted, tmp_path):
     train(corpora, tmp_path, [])
     train(corpora, tmp_path, [], resume=True)
