@@ -53,7 +53,7 @@ $(VENV)/app.installed: requirements.txt
 	$(BIN)/pip install --quiet $(APP_PACKAGES)
 	touch $@
 
-$(VENV)/dev.installed: requirements.txt requirements-train.txt requirements-dev.txt
+$(VENV)/dev.installed: requirements.txt requirements-train.txt requirements-cluster.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(DEV_PACKAGES)
 	touch $@ $(VENV)/app.installed

@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
@@ -28,6 +28,9 @@ from .recognizer import EmotionRecognizer, checkpoint_path
 from .samples import AudioError
 from .timeline import as_csv
 
+
+if TYPE_CHECKING:
+    import pyarrow
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 JOURNAL_SUFFIX = ".part"
@@ -257,7 +260,9 @@ def write_table(rows: Sequence[dict[str, Any]], labels: Sequence[str], output: P
     complete = [{name: row.get(name) for name in names} for row in rows]
     try:
         if output.suffix == ".parquet":
-            write_parquet(complete, labels, unfinished)
+            from pyarrow import parquet
+
+            parquet.write_table(as_table(complete, labels), unfinished)
         elif output.suffix == ".csv":
             unfinished.write_text(as_csv(names, map(cells, complete)), encoding="utf-8-sig")  # as Excel expects it
         else:
@@ -273,10 +278,9 @@ def cells(row: dict[str, Any]) -> list[Any]:
     return ["" if value is None else value for value in row.values()]
 
 
-def write_parquet(rows: Sequence[dict[str, Any]], labels: Sequence[str], path: Path) -> None:
-    """Write rows with the same types of columns whatever they hold."""
+def as_table(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> "pyarrow.Table":
+    """Rows with the same types of columns whatever they hold."""
     import pyarrow
-    from pyarrow import parquet
 
     kinds = {
         "path": pyarrow.string(),
@@ -290,7 +294,7 @@ def write_parquet(rows: Sequence[dict[str, Any]], labels: Sequence[str], path: P
         "familiarity": pyarrow.float32(),
         "error": pyarrow.string(),
     } | {f"score_{label}": pyarrow.float32() for label in labels}
-    parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=pyarrow.schema(kinds)), path)
+    return pyarrow.Table.from_pylist(list(rows), schema=pyarrow.schema(kinds))
 
 
 __all__ = ["ArchiveError", "Outcome", "score_archive"]

@@ -34,6 +34,7 @@ def test_requirements_are_those_of_the_space_and_of_the_tests():
     extras = PACKAGE["optional-dependencies"]
     assert lower_bounds([*PACKAGE["dependencies"], *extras["page"]]) == pins("requirements.txt")
     assert lower_bounds([*extras["train"], *extras["onnx"]]) == pins("requirements-train.txt")
+    assert lower_bounds(extras["cluster"]) == pins("requirements-cluster.txt")
     assert lower_bounds(extras["dev"]) == pins("requirements-dev.txt")
 
 
