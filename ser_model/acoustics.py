@@ -102,7 +102,7 @@ def power_spectrogram(waveforms: torch.Tensor, n_fft: int, win_length: int, hop_
     The samples behind an item's end must be zero. Framing and `rfft` are faster here than `torch.stft`.
     """
     padded = torch.nn.functional.pad(waveforms, (n_fft // 2, n_fft // 2))
-    frames = padded.unfold(-1, n_fft, hop_length) * hann_window(win_length, n_fft)
+    frames = padded.unfold(-1, n_fft, hop_length) * hann_window(win_length, n_fft).to(padded.device)
     # In place, because the squares are as large as all that a processor's cache holds.
     squares = torch.view_as_real(torch.fft.rfft(frames)).square_()
     return squares[..., 0] + squares[..., 1]  # a fifth of the time of abs().square()

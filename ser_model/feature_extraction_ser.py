@@ -152,6 +152,7 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         pad_to_multiple_of: int | None = None,
         return_attention_mask: bool | None = None,
         return_tensors: str | None = None,
+        device: str | torch.device = "cpu",
     ) -> BatchFeature:
         """
         Features of one waveform or of a batch of them.
@@ -162,6 +163,7 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             padding, max_length, truncation, pad_to_multiple_of: as in `SequenceFeatureExtractor.pad`, in frames.
             return_attention_mask: return the mask; by default it is returned.
             return_tensors: `"pt"` or `"np"`.
+            device: where the features are computed, and stay with `"pt"`.
 
         Returns:
             `input_features`, float32 (batch, frames, feature_size), and `attention_mask`, int32 (batch, frames).
@@ -174,10 +176,10 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
                 f"{type(self).__name__} works at {self.sampling_rate} Hz, the audio has {sampling_rate} Hz: resample "
                 f'it first, for instance with `soxr.resample(audio, {sampling_rate}, {self.sampling_rate}, "HQ")`.'
             )
-        items = [self._features_of(waveform) for waveform in as_waveforms(raw_speech)]
+        items = [self._features_of(waveform) for waveform in as_waveforms(raw_speech, device)]
         if padding not in (True, "longest") or truncation or max_length or pad_to_multiple_of:
             return self.pad(
-                BatchFeature({"input_features": [item.numpy() for item in items]}),
+                BatchFeature({"input_features": [item.numpy(force=True) for item in items]}),
                 padding=padding,
                 max_length=max_length,
                 truncation=truncation,
@@ -189,11 +191,13 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         features = torch.nn.utils.rnn.pad_sequence(items, batch_first=True, padding_value=self.padding_value)
         batch = {"input_features": features}
         if self.return_attention_mask if return_attention_mask is None else return_attention_mask:
-            lengths = torch.tensor([len(item) for item in items])
+            lengths = torch.tensor([len(item) for item in items], device=device)
             batch["attention_mask"] = length_mask(lengths, features.shape[1]).int()
         if return_tensors == "pt":
             return BatchFeature(batch)
-        return BatchFeature({name: values.numpy() for name, values in batch.items()}, tensor_type=return_tensors)
+        return BatchFeature(
+            {name: values.numpy(force=True) for name, values in batch.items()}, tensor_type=return_tensors
+        )
 
     def _features_of(self, waveform: torch.Tensor) -> torch.Tensor:
         """Features (frames, feature_size) of one waveform: all of it while it is in the processor's cache."""
@@ -233,14 +237,14 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         Clip by clip, because the spectra of one clip stay in the processor's cache: half the time of a padded batch.
         """
         items = [self._analyse(waveform) for waveform in waveforms]
-        lengths = torch.tensor([len(item) for item in items])
+        lengths = torch.tensor([len(item) for item in items], device=items[0].device)
         return torch.nn.utils.rnn.pad_sequence(items, batch_first=True), lengths
 
     def _analyse(self, waveform: torch.Tensor) -> torch.Tensor:
         if self.trim_db is not None:
             start, end = sound_interval(waveform, self.n_fft, self.hop_length, self.trim_db)
             waveform = waveform[start:end]
-        filters = mel_filters(self.sampling_rate, self.n_fft, self.n_mels, self.fmin, self.fmax)
+        filters = mel_filters(self.sampling_rate, self.n_fft, self.n_mels, self.fmin, self.fmax).to(waveform.device)
         power = power_spectrogram(waveform[None], self.n_fft, self.win_length, self.hop_length)
         log_mel = power_to_db(power[0] @ filters)
         if not self.frame_feature_names:
@@ -286,7 +290,7 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             case "log_mel":
                 return log_mel
             case "spectral_shape":
-                return spectral_shape(log_mel, self.band_centres)
+                return spectral_shape(log_mel, self.band_centres.to(log_mel.device))
         values = analysis[..., self.analysis_columns(name)]
         if name in LEVEL_FEATURES and self.db_reference == "peak":
             peak = item_peak(values, None if lengths is None else length_mask(lengths, values.shape[1]))
@@ -309,15 +313,19 @@ def check_numbers(**settings: float | None) -> None:
             raise ValueError(f"{name} must be a number, got {value!r}.")
 
 
-def as_waveforms(raw_speech: np.ndarray | torch.Tensor | Sequence) -> list[torch.Tensor]:
+def as_waveforms(
+    raw_speech: np.ndarray | torch.Tensor | Sequence, device: str | torch.device = "cpu"
+) -> list[torch.Tensor]:
     """A list of checked float32 waveforms (samples,) from one waveform or several."""
     is_batch = isinstance(raw_speech, list | tuple) and len(raw_speech) > 0 and not np.isscalar(raw_speech[0])
-    return [as_waveform(item) for item in (raw_speech if is_batch else [raw_speech])]
+    return [as_waveform(item, device) for item in (raw_speech if is_batch else [raw_speech])]
 
 
-def as_waveform(samples: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor:
+def as_waveform(
+    samples: np.ndarray | torch.Tensor | Sequence[float], device: str | torch.device = "cpu"
+) -> torch.Tensor:
     """One checked float32 waveform (samples,)."""
-    waveform = torch.as_tensor(samples, dtype=torch.float32, device="cpu").detach()
+    waveform = torch.as_tensor(samples, dtype=torch.float32, device=device).detach()
     if waveform.ndim != 1:
         raise ValueError(
             f"Expected mono waveforms of shape (samples,), got shape {tuple(waveform.shape)}: average the channels "

@@ -70,7 +70,8 @@ class Sound:
     @functools.cached_property
     def frequencies(self) -> torch.Tensor:
         """Of each bin in Hz, (1 + n_fft // 2,)."""
-        return torch.arange(self.power.shape[-1], dtype=torch.float32) * (self.sampling_rate / self.n_fft)
+        bins = torch.arange(self.power.shape[-1], dtype=torch.float32, device=self.power.device)
+        return bins * (self.sampling_rate / self.n_fft)
 
 
 def rms(sound: Sound) -> torch.Tensor:
@@ -166,7 +167,7 @@ def chroma(sound: Sound) -> torch.Tensor:
 
     Concert pitch is A4 = 440 Hz; librosa's default estimates the tuning of a piece of music, which a voice has not.
     """
-    classes = sound.power @ chroma_filters(sound.sampling_rate, sound.n_fft)
+    classes = sound.power @ chroma_filters(sound.sampling_rate, sound.n_fft).to(sound.power.device)
     largest = classes.amax(-1, keepdim=True)
     return classes / torch.where(largest < SMALLEST_NORMAL, 1.0, largest)
 
@@ -247,7 +248,7 @@ def normalised_differences(sound: Sound, longest: int, lag_products: LagProducts
     energies = framed(moving_energy(padded, window, math.gcd(window, hop_length)), longest + 1, hop_length)
     # In silence all are the smallest number, so that each is its mean; elsewhere it changes nothing.
     differences = (energies[..., :1] + energies - 2 * products)[..., 1:].clamp(min=SMALLEST_NORMAL)
-    return differences / cumulated(differences) * torch.arange(1, longest + 1)
+    return differences / cumulated(differences) * torch.arange(1, longest + 1, device=padded.device)
 
 
 def moving_energy(waveforms: torch.Tensor, window: int, piece: int) -> torch.Tensor:

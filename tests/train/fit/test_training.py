@@ -181,6 +181,18 @@ def test_the_loss_falls(changes, corpora, tmp_path):
     assert after["eval_uar"] > before["eval_uar"]
 
 
+def test_training_in_bfloat16_learns_and_keeps_its_weights_whole(corpora, tmp_path):
+    settings = small_recipe().training | {"bf16": True}
+    trainer, computed_in = trainer_of(small_recipe(training=settings), corpora, tmp_path), set()
+    linear = next(layer for layer in trainer.model.modules() if isinstance(layer, torch.nn.Linear))
+    linear.register_forward_hook(lambda _layer, _inputs, output: computed_in.add(output.dtype))
+    before = trainer.evaluate()
+    trainer.train()
+    assert trainer.evaluate()["eval_loss"] < before["eval_loss"]
+    assert torch.bfloat16 in computed_in
+    assert {parameter.dtype for parameter in trainer.model.parameters()} == {torch.float32}
+
+
 def batches(trainer, epoch: int) -> list[dict[str, torch.Tensor]]:
     """All training batches of an epoch."""
     trainer.epoch.set(epoch)
