@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.measuring import Outcome, limited
+from page.limits import AT_ONCE
 from scripts.page_client import PageClient
 from scripts.served_page import ServedPage, served_page
 from train.augment.voice import speech_like
@@ -24,19 +26,23 @@ RATE = 48000  # Hz, as most microphones have
 SHORT_SECONDS, ROUNDS = 5, 30
 LONG_SECONDS = 600
 VISITORS, LIVE_SECONDS, CHUNK_SECONDS = 8, 20, 0.5
+CROWD, CROWD_REQUESTS = 32, 10  # visitors who ask at once, each so often, from an address of their own
+WAIT_BAR, UNFAIR_BAR, RATE_BAR = 1.0, 3.0, 1.0
+BUSY_SHARE = 0.1  # of the work, from which a thread counts
 SETTLED, REQUESTS = 50, 500
 ANSWER_BAR, LONG_BAR, MEMORY_BAR = 60, 10, 30  # ms, s, MB
 
 
 def run() -> Iterator[Outcome]:
     """Every measurement in turn, on one page with the shipped model."""
-    with tempfile.TemporaryDirectory() as folder, served_page(Path(folder)) as page:
+    with tempfile.TemporaryDirectory() as folder, served_page(Path(folder), PROXIES=1) as page:
         client = PageClient(page.url)
         voices = write_voices(Path(folder))
         wait_for_model(client, voices["short"])
         for who, visitor in (("a visitor", "visitor"), ("a program", None)):
             answer = median_answer(client, voices["short"], visitor)
             yield limited(f"recording of 5 s, from the request of {who} to the answer", answer, "ms", ANSWER_BAR)
+        yield from crowd(page, voices["short"], answer)
         yield limited(f"{VISITORS} live visitors, 95 % of the answers", live(page), "ms", 1e3 * CHUNK_SECONDS)
         yield limited(
             "recording of ten minutes to its timeline", long_recording(client, voices["long"]), "s", LONG_BAR
@@ -91,6 +97,45 @@ def long_recording(client: PageClient, path: Path) -> float:
     start = time.perf_counter()
     timed(client, "timeline", client.upload(path))
     return time.perf_counter() - start
+
+
+def crowd(page: ServedPage, path: Path, alone: float) -> list[Outcome]:
+    """How long visitors wait who all ask at once, beside asking one after the other, and what computes for them.
+
+    Args:
+        page: that trusts one proxy to tell addresses.
+        path: the recording.
+        alone: milliseconds of an answer to a single one.
+    """
+    before, start = thread_seconds(page.process.pid), time.perf_counter()
+    with ThreadPoolExecutor(CROWD) as visitors:
+        delays = list(visitors.map(lambda index: ask_often(page.url, path, index), range(CROWD)))
+    seconds = time.perf_counter() - start
+    spent = {thread: after - before.get(thread, 0.0) for thread, after in thread_seconds(page.process.pid).items()}
+    busy = sum(value > BUSY_SHARE * sum(spent.values()) for value in spent.values())
+    median, late = 1e3 * np.percentile(list(itertools.chain(*delays)), [50, 99])
+    name, each = f"{CROWD} visitors at once", 1e3 * seconds / (CROWD * CROWD_REQUESTS)
+    return [
+        Outcome(f"{name}, median answer", "all in turn", float(median), CROWD * alone, "ms", WAIT_BAR, "ratio"),
+        Outcome(f"{name}, 99 % of the answers", "the median", float(late), float(median), "ms", UNFAIR_BAR, "ratio"),
+        Outcome(f"{name}, an answer every so long", "one alone", each, alone, "ms", RATE_BAR, "ratio"),
+        limited(f"{name}, threads that compute, beside the server's", busy - 1, "threads", AT_ONCE),
+    ]
+
+
+def ask_often(url: str, path: Path, visitor: int) -> list[float]:
+    """Seconds of each answer to a visitor with an address of their own."""
+    client = PageClient(url, f"10.0.0.{visitor}")
+    recording = client.upload(path)
+    return [timed(client, "predict", recording, f"crowd{visitor}") for _ in range(CROWD_REQUESTS)]
+
+
+def thread_seconds(process_id: int) -> dict[str, float]:
+    """Processor time that each thread of a process has taken."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    files = Path(f"/proc/{process_id}/task").glob("*/stat")
+    fields = {path.parent.name: path.read_text().rpartition(")")[2].split() for path in files}
+    return {thread: (int(values[11]) + int(values[12])) / ticks for thread, values in fields.items()}
 
 
 def live(page: ServedPage) -> float:
