@@ -26,6 +26,7 @@ watch(["value", "emotions"], () => {
 });
 recording.addEventListener("sending", () => show({ state: "thinking", message: "sending" }));
 recording.addEventListener("refused", ({ detail }) => show({ state: "problem", ...detail }));
+recording.addEventListener("failed", fail);
 recording.addEventListener("sound", followSound);
 recording.addEventListener("unplayable", () => tell(texts.unplayable));
 new ResizeObserver(redrawAtNewWidth).observe(find("timeline-scroll"));
@@ -41,6 +42,13 @@ find("playhead").addEventListener("keydown", seekByKey);
 function show(local) {
   answer = { ...props.value, ranking: [], segments: [], shares: [], advice: [], files: {}, stretches: "[]", fine: "[[],[]]", waveform: "", progress: 0, familiar: true, before: {}, ...local };
   draw();
+}
+
+// The server gave no answer.
+function fail(event) {
+  if (answer.state !== "thinking") return;
+  event.preventDefault();
+  show({ state: "problem", message: "no_answer" });
 }
 
 function draw() {

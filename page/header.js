@@ -1,7 +1,8 @@
 // The language switch, how often the model is right on new voices, and what gradio leaves to the page: its title in the
-// visitor's language, and tabs by arrow keys.
+// visitor's language, tabs by arrow keys, and errors where their answer was awaited.
 // Runs with `element` of gradio's HTML component.
 
+const ERROR = ".toast-body.error";
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 element.querySelector(".header").append(makeLanguageSwitch());
@@ -10,6 +11,7 @@ watch("value", tellTruth);
 keepTitle();
 new MutationObserver(keepTitle).observe(document.head, { childList: true, subtree: true, characterData: true });
 document.addEventListener("keydown", changeTab);
+new MutationObserver(tellFailure).observe(document.body, { childList: true, subtree: true });
 
 function tellTruth() {
   const figures = props.value?.never_heard;
@@ -31,4 +33,11 @@ function changeTab(event) {
   event.preventDefault();
   next.click();
   next.focus();
+}
+
+// gradio tells an error in a corner of the page: only where no part of it does.
+function tellFailure(changes) {
+  const added = changes.flatMap(({ addedNodes }) => [...addedNodes]);
+  const toast = added.map((part) => part.closest?.(ERROR) ?? part.querySelector?.(ERROR)).find(Boolean);
+  if (toast) toast.style.display = recording.dispatchEvent(new Event("failed", { cancelable: true })) ? "" : "none";
 }

@@ -23,6 +23,7 @@ find("many-scroll").setAttribute("aria-label", texts.tab_many);
 root.querySelector("input").multiple = true;
 takeFiles(root, root.querySelector("input"), take);
 watch("table", receive);
+recording.addEventListener("failed", fail);
 draw();
 
 async function take(files) {
@@ -71,6 +72,15 @@ function receive() {
   rows.forEach((row, index) => sent[index].answered || know(sent[index], { ...row, answered: true }));
   find("downloads").hidden = !csv;
   find("downloads").replaceChildren(find("downloads").firstElementChild, makeDownload(texts.save_csv, "emotions.csv", csv, "text/csv"));
+  draw();
+}
+
+// The server gave no answer.
+function fail(event) {
+  const left = lines.filter(({ answered }) => !answered);
+  if (left.length === 0) return;
+  event.preventDefault();
+  left.forEach((line) => know(line, { problem: "no_answer" }));
   draw();
 }
 

@@ -149,8 +149,7 @@ function strongest(segment) {
 }
 
 function segmentAt(segments, time) {
-  const distance = ({ start, end }) => Math.abs((start + end) / 2 - time);
-  return segments.reduce((best, segment) => (distance(segment) < distance(best) ? segment : best));
+  return segments.find(({ end }) => time < end) ?? segments.at(-1);
 }
 
 // Consecutive segments with speech, each as a list.

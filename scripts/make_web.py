@@ -168,8 +168,11 @@ def main() -> None:
     parser.add_argument("--output", metavar="FOLDER", type=Path, default=BUILD / "web", help="default: %(default)s")
     options = parser.parse_args()
     BUILD.mkdir(exist_ok=True)
-    export_onnx(options.checkpoint, BUILD / MODEL_FILE)
-    make_web(options.output, BUILD / MODEL_FILE, options.checkpoint)
+    model = options.checkpoint / MODEL_FILE
+    if not model.is_file():
+        model = BUILD / MODEL_FILE
+        export_onnx(options.checkpoint, model)
+    make_web(options.output, model, options.checkpoint)
     print(f"{options.output}: serve it by `python -m http.server --directory {options.output}`")
 
 

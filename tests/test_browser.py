@@ -184,6 +184,17 @@ def test_speak_and_get_an_answer(visit):
     expect(page.locator("#answer .timeline")).to_be_hidden()
 
 
+def test_level_is_shown_while_recording(visit):
+    page = visit()
+    level = page.locator("#microphone .microphone-level")
+    expect(level).to_be_hidden()
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(level).to_be_visible()
+    page.wait_for_function("level => level.firstElementChild.offsetWidth > 20", arg=level.element_handle())
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(level).to_be_hidden()
+
+
 def test_recording_arrives_as_it_was_spoken(visit):
     page = visit()
     spoken = record(page)
@@ -578,12 +589,30 @@ def test_bad_file_is_explained(visit, tmp_path):
     expect(card(page, "problem").locator(".answer-detail")).to_contain_text("'diary.wav' is no recording")
 
 
+def test_refusal_is_one_sentence_where_the_answer_was_awaited(visit, speech_file):
+    page = visit(locale="de-DE")
+    busy = {"detail": "The queue is full."}
+    page.route("**/queue/join*", lambda route: route.fulfill(status=429, json=busy))
+    upload(page, speech_file)
+    expect(card(page, "problem").locator(".answer-detail")).to_have_text(TEXTS["de"]["no_answer"])
+    page.get_by_role("tab", name=TEXTS["de"]["tab_many"]).click()
+    page.locator("#many input[type=file]").set_input_files(speech_file)
+    expect(page.locator("#many .many-problem")).to_have_text(TEXTS["de"]["no_answer"])
+    expect(page.locator(".toast-body.error").first).to_be_attached()
+    expect(page.locator(".toast-body:visible")).to_have_count(0)
+
+
 def test_silence_is_no_emotion(visit, tmp_path):
     page = visit()
     soundfile.write(tmp_path / "silence.wav", np.zeros(2 * RATE), RATE)
     upload(page, tmp_path / "silence.wav")
     expect(page.locator("#answer .answer-title")).to_have_text("No speech heard")
     expect(page.locator("#answer .answer-advice")).to_contain_text("Very quiet")
+    expect(page.locator("#answer .answer-bars")).to_be_hidden()
+    soundfile.write(tmp_path / "hush.wav", np.zeros(9 * RATE), RATE)
+    upload(page, tmp_path / "hush.wav")
+    expect(page.locator("#answer .sound-clock")).to_have_text("0:00 / 0:09")
+    expect(page.locator("#answer .timeline")).to_be_hidden()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -24,7 +24,7 @@ from scripts.make_web import make_web, texts
 from ser_model import EmotionRecognizer
 from ser_model.audio_io import load_audio
 from ser_model.colours import EMOTION_COLOURS
-from ser_model.onnx_export import export_onnx
+from ser_model.files import ONNX_FILE
 from ser_model.prediction import Prediction
 from ser_model.recognizer import PRETRAINED
 from ser_model.timeline import audacity_labels, timeline_csv, timeline_json
@@ -51,12 +51,11 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def folder(tmp_path_factory) -> Path:
     """The page with the shipped checkpoint."""
     folder = tmp_path_factory.mktemp("web")
-    export_onnx(PRETRAINED, folder / "exported.onnx")
     try:
-        make_web(folder / "web", folder / "exported.onnx")
+        make_web(folder, PRETRAINED / ONNX_FILE)
     except OSError as error:
         pytest.skip(str(error))
-    return folder / "web"
+    return folder
 
 
 @pytest.fixture(scope="module")
