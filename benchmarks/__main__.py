@@ -12,11 +12,17 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import features, prediction, startup, training
+from benchmarks import features, length, prediction, startup, training
 from benchmarks.measuring import Outcome
 
 
-BENCHMARKS = {"features": features.run, "prediction": prediction.run, "startup": startup.run, "training": training.run}
+BENCHMARKS = {
+    "features": features.run,
+    "prediction": prediction.run,
+    "length": length.run,
+    "startup": startup.run,
+    "training": training.run,
+}
 
 
 def main() -> int:

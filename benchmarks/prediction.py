@@ -21,9 +21,10 @@ from sklearn.svm import SVC
 
 from benchmarks.keras_peer import is_installed, keras_process
 from benchmarks.measuring import Outcome, medians_in_turns
-from ser_model.audio_io import SAMPLING_RATE
+from ser_model.audio_io import SAMPLING_RATE, load_audio
 from ser_model.backend import Backend
 from ser_model.recognizer import BATCH_SIZE, EmotionRecognizer
+from ser_model.speech_activity import has_speech
 from train.augment.voice import speech_like
 
 
@@ -34,6 +35,8 @@ EXAMPLES = 210  # of the machine; each of so many support vectors is compared
 MFCC = 40
 WAV2VEC2, EGEMAPS, CLASSIC, PYTORCH = "wav2vec2-base", "eGeMAPS + SVM", "librosa + Keras LSTM", "ours in PyTorch"
 BARS = {WAV2VEC2: 60.0, EGEMAPS: 5.0, CLASSIC: 10.0, PYTORCH: 1.0}
+PYTORCH_BAR = 45.0  # of PyTorch beside wav2vec2-base
+SHARE_BAR = 0.5  # of the answer's time that asking for speech activity may take
 NETWORK_BAR = 1.5  # without decoding and speech activity, beside PyTorch
 BATCH_BAR = 1.0  # of a clip in a batch, beside a clip alone
 
@@ -52,7 +55,8 @@ def run() -> list[Outcome]:
         peers = {WAV2VEC2: wav2vec2_base(), EGEMAPS: egemaps_machine(), PYTORCH: recognizers["torch"].predict}
         if is_installed():
             peers[CLASSIC] = stack.enter_context(classic(path, Path(folder)))
-        answers = {"ours": recognizers["onnx"].predict, **peers}
+        waveform = load_audio(path)
+        answers = {"ours": recognizers["onnx"].predict, "activity": lambda _path: has_speech(waveform), **peers}
         alone = medians_in_turns(
             {name: lambda answer=answer: answer(path) for name, answer in answers.items()}, ROUNDS
         )
@@ -68,7 +72,15 @@ def run() -> list[Outcome]:
         )
         for name in peers
     ]
-    return [*outcomes, *without_decoding(recognizers)]
+    times = {name: 1e3 * seconds for name, seconds in alone.items()}
+    pytorch = (times[PYTORCH], times[WAV2VEC2], "ms", PYTORCH_BAR, "faster")
+    activity = (times["activity"], times["ours"], "ms", SHARE_BAR, "ratio")
+    return [
+        *outcomes,
+        Outcome(f"file of {SECONDS:g} s to answer in PyTorch", WAV2VEC2, *pytorch),
+        Outcome("speech activity alone", "ours", *activity),
+        *without_decoding(recognizers),
+    ]
 
 
 def without_decoding(recognizers: dict[str, EmotionRecognizer]) -> list[Outcome]:
