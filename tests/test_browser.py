@@ -600,6 +600,7 @@ def test_refusal_is_one_sentence_where_the_answer_was_awaited(visit, speech_file
     expect(page.locator("#many .many-problem")).to_have_text(TEXTS["de"]["no_answer"])
     expect(page.locator(".toast-body.error").first).to_be_attached()
     expect(page.locator(".toast-body:visible")).to_have_count(0)
+    expect(page.locator("#many")).not_to_contain_text("Fehler", use_inner_text=True)
 
 
 def test_silence_is_no_emotion(visit, tmp_path):
