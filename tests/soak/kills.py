@@ -238,7 +238,7 @@ def kills(name: str, task: Task, count: int, folder: Path, generator: np.random.
 
 
 def run(count: int = KILLS, seed: int = SEED, only: tuple[str, ...] = ()) -> list[Outcome]:
-    """Kill each task that many times, or only some by name."""
+    """Kill each task that many times, or only some by name; an outcome for each."""
     generator = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as place, HubServer() as server, pytest.MonkeyPatch.context() as patch:
         shared = Path(place)
@@ -252,9 +252,10 @@ def run(count: int = KILLS, seed: int = SEED, only: tuple[str, ...] = ()) -> lis
             "record": lambda: recording(shared),
             "archive": lambda: archive(shared),
         }
-        same = []
+        outcomes = []
         for name in only or makers:
             (shared / f"of {name}").mkdir()
-            same += kills(name, makers[name](), count, shared / f"of {name}", generator)
-    names = ", ".join(only or makers)
-    return [limited(f"{len(same)} SIGKILLs of {names}: other results than undisturbed", same.count(False), "", 0)]
+            same = list(kills(name, makers[name](), count, shared / f"of {name}", generator))
+            others = f"{count} SIGKILLs of {name}: other results than undisturbed"
+            outcomes.append(limited(others, same.count(False), "", 0))
+    return outcomes
