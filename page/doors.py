@@ -13,11 +13,12 @@ from typing import Any, TypedDict
 
 from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from page import limits
-from page.journal import CONTENT_TYPE, Journal
+from page.journal import CONTENT_TYPE, Journal, Outcome
 from page.line import Line
 from page.refused import RefusedError
 from page.uploads import Uploads
@@ -197,6 +198,7 @@ class Doors:
     async def take_in(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:
         """Pass an upload on, if there is room for it, and remember whose it is."""
         keeper, began, status, answer = self.keeper, time.monotonic(), 500, bytearray()
+        outcome: Outcome = "failed"
 
         async def send_and_read(message: Message) -> None:
             nonlocal status
@@ -210,9 +212,11 @@ class Doors:
             await self.app(scope, receive, send_and_read)
             if status == 200:
                 keeper.uploads.hold(json.loads(answer), address)
+            outcome = "answered" if status == 200 else "refused" if status < 500 else "failed"
+        except ClientDisconnect:  # in the middle of the upload: nobody is there to be told
+            outcome = "left"
         finally:
             keeper.uploads.release(size, address)
-            outcome = "answered" if status == 200 else "refused" if status < 500 else "failed"
             keeper.journal.note(scope[ID], "upload", outcome, time.monotonic() - began)
 
 

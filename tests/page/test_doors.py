@@ -208,6 +208,19 @@ def test_upload_without_a_length_is_refused(client):
     assert response.status_code == 411
 
 
+def test_visitor_who_leaves_while_uploading_is_no_error(page, client):
+    """The page's log, which must have no traceback at the end, has a line of it."""
+
+    def cut_off() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\nRIFF'
+        raise ConnectionAbortedError
+
+    headers = {"content-type": "multipart/form-data; boundary=x", "content-length": "100000"}
+    with pytest.raises(ConnectionAbortedError), httpx.Client(base_url=client.http.base_url) as leaver:
+        leaver.post("upload", content=cut_off(), headers=headers)
+    wait_for(lambda: any((line["door"], line["outcome"]) == ("upload", "left") for line in lines(page)))
+
+
 def test_uploads_of_an_address_have_a_limit(page, tmp_path):
     client = PageClient(page.url, address="203.0.113.20")
     paths = []

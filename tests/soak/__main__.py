@@ -29,9 +29,10 @@ def main() -> int:
     holds = True
     for part in options.parts or PARTS:
         much = {} if options.number is None else {PARTS[part]: options.number}
-        outcomes = importlib.import_module(f"tests.soak.{part}").run(**much)
-        for outcome in outcomes:
+        outcomes = []
+        for outcome in importlib.import_module(f"tests.soak.{part}").run(**much):
             print(outcome.line(), flush=True)
+            outcomes.append(outcome)
         holds &= all(outcome.holds for outcome in outcomes)
         results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
         results[part] = [outcome.as_data() for outcome in outcomes]

@@ -237,7 +237,7 @@ def kills(name: str, task: Task, count: int, folder: Path, generator: np.random.
         yield same
 
 
-def run(count: int = KILLS, seed: int = SEED, only: tuple[str, ...] = ()) -> list[Outcome]:
+def run(count: int = KILLS, seed: int = SEED, only: tuple[str, ...] = ()) -> Iterator[Outcome]:
     """Kill each task that many times, or only some by name; an outcome for each."""
     generator = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as place, HubServer() as server, pytest.MonkeyPatch.context() as patch:
@@ -252,10 +252,8 @@ def run(count: int = KILLS, seed: int = SEED, only: tuple[str, ...] = ()) -> lis
             "record": lambda: recording(shared),
             "archive": lambda: archive(shared),
         }
-        outcomes = []
         for name in only or makers:
             (shared / f"of {name}").mkdir()
             same = list(kills(name, makers[name](), count, shared / f"of {name}", generator))
             others = f"{count} SIGKILLs of {name}: other results than undisturbed"
-            outcomes.append(limited(others, same.count(False), "", 0))
-    return outcomes
+            yield limited(others, same.count(False), "", 0)

@@ -1,5 +1,7 @@
 """A small part of what `make soak` does, so that it is known to work."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from tests.soak import crowd, kills, malformed, mutants
 from tests.soak.__main__ import rendered
 
 
-def missed(outcomes: list[Outcome]) -> list[str]:
+def missed(outcomes: Iterable[Outcome]) -> list[str]:
     """Outcomes but those of time, which a busy machine takes more of, and of memory, which grows at the beginning."""
     return [outcome.line() for outcome in outcomes if not outcome.unit and not outcome.holds]
 
