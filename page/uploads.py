@@ -1,6 +1,7 @@
 """The folder of what was uploaded, which has a limit: the address that holds most gives its oldest files first."""
 
 import contextlib
+import os
 import threading
 import time
 from collections import Counter
@@ -102,10 +103,10 @@ class Uploads:
     def _files(self) -> list[tuple[float, Path, int]]:
         """When each file was written, its path and its bytes, the oldest first; what was left over is deleted."""
         files = []
-        for path in self.folder.rglob("*"):
+        # Folders come and go meanwhile, those of ffmpeg's copies for instance: os.walk passes over what is gone.
+        paths = [Path(folder, name) for folder, _, names in os.walk(self.folder) for name in names]
+        for path in paths:
             with contextlib.suppress(FileNotFoundError):
-                if not path.is_file():
-                    continue
                 state = path.stat()
                 if path.parent != self.folder:
                     files.append((state.st_mtime, path, state.st_size))

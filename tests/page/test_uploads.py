@@ -1,6 +1,8 @@
 """The folder of uploads stays within its limit."""
 
 import os
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,27 @@ def test_what_an_interrupted_upload_left_is_deleted(uploads):
         os.utime(path, (second, second))
     uploads.reserve(MEGABYTE, "a")
     assert (left.exists(), coming.exists()) == (False, True)
+
+
+def test_folders_that_vanish_meanwhile_are_passed_over(uploads):
+    """Such as those in which recordings are decoded: they lie in the same folder."""
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            with tempfile.TemporaryDirectory(dir=uploads.folder) as folder:
+                Path(folder, "recording").touch()
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2000):
+            uploads.reserve(1, "a")
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_whose_a_file_was_is_forgotten_with_it(uploads):

@@ -332,14 +332,16 @@ def run(
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         library = Library(folder)
-        with served_page(folder) as page:
-            wait_for_model(page)
-            yield from crowd(page, library, clients, seconds, requests)
-            yield beyond_the_queue(page, library)
-            for name, attack in attacks(page, library).items():
-                slowest = served_while(page, library, attack, attack_seconds)
-                yield limited(f"longest wait while an address attacks ({name})", slowest, "s", SERVED_BAR)
-        before, *tracebacks = (folder / "page.log").read_text().split("Traceback")
-        if tracebacks:
-            print(before[-500:], tracebacks[0][:4000], flush=True)
+        try:
+            with served_page(folder) as page:
+                wait_for_model(page)
+                yield from crowd(page, library, clients, seconds, requests)
+                yield beyond_the_queue(page, library)
+                for name, attack in attacks(page, library).items():
+                    slowest = served_while(page, library, attack, attack_seconds)
+                    yield limited(f"longest wait while an address attacks ({name})", slowest, "s", SERVED_BAR)
+        finally:
+            before, *tracebacks = (folder / "page.log").read_text().split("Traceback")
+            if tracebacks:
+                print(before[-500:], tracebacks[0][:8000], flush=True)
         yield limited("errors that the page did not expect, in its log", len(tracebacks), "", 0)
