@@ -63,7 +63,7 @@ def calibrate(
 
     Returns:
         The content of never_heard.json: `temperature` (of the logits as the network gives them), `rule`, the figures
-        of each corpus in `corpora`, their `mean`, and how they came about.
+        of each corpus in `corpora`, their `mean`, the recipes of `by_siblings`, and how they came about.
 
     Raises:
         CorpusError: one of the corpora was heard in training, or fewer than two are fitted on.
@@ -89,7 +89,9 @@ def calibrate(
         "temperature_before": before,
         "rule": vars(rule),
         "fitted_on": sorted(by_fitting["corpus"].unique()),
-        "by_siblings": sorted({name for part in siblings.values() for name in set(part["corpus"][:])}),
+        "by_siblings": {
+            name: sibling.recipe.name for sibling, part in answered[1:] for name in sorted(set(part["corpus"][:]))
+        },
         "corpora": corpora,
         "mean": mean_figures(corpora.values()),
     } | provenance(checkpoint.recipe.to_dict())
@@ -210,8 +212,10 @@ def left_out_corpus(
 
 def sibling_sentence(result: Mapping[str, Any]) -> str:
     """Who answered the corpora that the checkpoint itself was trained on, with a blank behind; empty without such."""
-    names = " and ".join(corpus_title(name) for name in result["by_siblings"])
-    return f"{names}: answered by the same recipe's network, trained without it. " if names else ""
+    return "".join(
+        f"{corpus_title(corpus)} is answered by `{recipe}`, the same network trained without it. "
+        for corpus, recipe in result["by_siblings"].items()
+    )
 
 
 def describe(result: dict[str, Any]) -> str:

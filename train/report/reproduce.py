@@ -56,8 +56,9 @@ def steps(results: Path = RESULTS, checkpoint: Path = PRETRAINED, benchmarks: Pa
 def shipped_steps(checkpoint: Path) -> Iterator[Step]:
     """The training of the shipped checkpoint, and its tests."""
     recipe = read_object(checkpoint / RECIPE_FILE)
-    fit = f"python -m train fit {recipe['name']} --seed {recipe['seed']} --resume --output runs/{recipe['name']}"
-    yield Step("shipped", words_of(fit))
+    siblings = read_metrics(checkpoint, name=NEVER_HEARD_FILE)["by_siblings"].values()
+    for step, name in (("shipped", recipe["name"]), *((f"shipped/{name}", name) for name in siblings)):
+        yield Step(step, words_of(f"python -m train fit {name} --seed {recipe['seed']} --resume --output runs/{name}"))
     for file in (NEVER_HEARD_FILE, METRICS_FILE, ROBUSTNESS_FILE, ADAPTATION_FILE):
         if (checkpoint / file).is_file():
             name = f"shipped/{Path(file).stem}"

@@ -146,12 +146,12 @@ def test_what_was_heard_is_refused(tiny, corpora, tmp_path, capsys):
 
 def test_a_corpus_that_was_heard_is_answered_by_a_sibling_without_it(tiny, checkpoint, corpora, tmp_path, capsys):
     sibling, other = tmp_path / "sibling", tmp_path / "other"
-    save_checkpoint(replace(tiny, recipe=replace(tiny.recipe, shares={"first": 0.5})), sibling)
+    save_checkpoint(replace(tiny, recipe=replace(tiny.recipe, name="tiny_without", shares={"first": 0.5})), sibling)
     save_checkpoint(replace(tiny, speakers=frozenset({"first-speaker0"})), checkpoint)
     assert calibrate(checkpoint, "--corpora", f"{corpora[0]}={sibling}", corpora[1]) == 0
     content = json.loads((checkpoint / "never_heard.json").read_text())
     assert content["fitted_on"] == ["first", "second"]
-    assert content["by_siblings"] == ["first"]
+    assert content["by_siblings"] == {"first": "tiny_without"}
     save_checkpoint(replace(tiny, recipe=replace(tiny.recipe, mask_labels=not tiny.recipe.mask_labels)), other)
     capsys.readouterr()
     assert calibrate(checkpoint, "--corpora", f"{corpora[0]}={other}", corpora[1]) == 1
