@@ -60,7 +60,7 @@ def has_speech(waveform: np.ndarray) -> bool:
     It stops listening as soon as it has heard enough: usually after ten to twenty chunks.
     """
     return any(
-        in_voice_band(block) and (reaches_minimum(block, 1.0) or reaches_minimum(slowed(block), SLOWDOWN))
+        in_voice_band(block) and (reaches_minimum(block, 1.0) or reaches_minimum(at_lower_speed(block), SLOWDOWN))
         for block in blocks([waveform])
     )
 
@@ -110,12 +110,12 @@ def block_probabilities(block: np.ndarray) -> np.ndarray:
     probabilities = np.zeros(math.ceil(len(block) / CHUNK), np.float32)
     if not in_voice_band(block):
         return probabilities
-    for index, probability in heard(block):
+    for index, probability in vad_probabilities(block):
         probabilities[index] = probability
     if speech_seconds(probabilities) >= MIN_SPEECH:
         return probabilities
     slow = np.zeros(math.ceil((len(probabilities) + 1) * SLOWDOWN), np.float32)
-    for index, probability in heard(slowed(block)):
+    for index, probability in vad_probabilities(at_lower_speed(block)):
         slow[index] = probability
     centres = ((np.arange(len(probabilities)) + 0.5) * SLOWDOWN).astype(int)
     return np.maximum(probabilities, slow[centres])
@@ -124,14 +124,14 @@ def block_probabilities(block: np.ndarray) -> np.ndarray:
 def reaches_minimum(block: np.ndarray, slowdown: float) -> bool:
     """Whether a block that was slowed down by a factor has speech of `MIN_SPEECH` seconds of the original."""
     missing = round(MIN_SPEECH * slowdown / CHUNK_SECONDS)
-    for _, probability in heard(block):
+    for _, probability in vad_probabilities(block):
         missing -= probability > SPEECH_PROBABILITY
         if missing == 0:
             return True
     return False
 
 
-def heard(block: np.ndarray) -> Iterator[tuple[int, float]]:
+def vad_probabilities(block: np.ndarray) -> Iterator[tuple[int, float]]:
     """Index and probability of speech of the chunks of a block, from before its first loud chunk to its last one."""
     peak = max(float(block.max()), -float(block.min()))
     if peak < FAINTEST_PEAK:
@@ -152,7 +152,7 @@ def in_voice_band(block: np.ndarray) -> bool:
     return power[:, : CHUNK // 4].sum() > VOICE_BAND_SHARE * power.sum()
 
 
-def slowed(block: np.ndarray) -> np.ndarray:
+def at_lower_speed(block: np.ndarray) -> np.ndarray:
     """The block at `1 / SLOWDOWN` of its speed and pitch."""
     return soxr.resample(block, 1, SLOWDOWN, "MQ")
 

@@ -22,7 +22,7 @@ from huggingface_hub.errors import HFValidationError
 
 from train.data.base import CorpusError, Utterance, files_below
 from train.data.folders import corpus_name
-from train.data.network import explained
+from train.data.network import as_corpus_errors
 from train.data.tables import check_label, utterance
 
 
@@ -191,7 +191,7 @@ def open_table(address: Address) -> OpenTable:
     Raises:
         CorpusError: no network, no such dataset, no access to it, no Parquet files, no column of audio or of labels.
     """
-    with explained(address.corpus, address.name):
+    with as_corpus_errors(address.corpus, address.name):
         files, features = remote_files(address) if address.is_remote else local_files(address)
         features = features or open_parquet(files).features
     return OpenTable(address, files, features, find_columns(features, address.name))

@@ -21,7 +21,7 @@ from huggingface_hub.utils import build_hf_headers
 from train.data.base import Corpus, CorpusError, Source, plural
 from train.data.checksums import verify_checksums
 from train.data.loading import find_corpus, missing_speakers, read_folder
-from train.data.network import explained
+from train.data.network import as_corpus_errors
 from train.data.registry import CORPORA, get_corpus
 from train.data.unpacking import KEPT_SUFFIXES, READABLE_SUFFIXES, unpack
 
@@ -64,7 +64,7 @@ def download(
     source = choose_source(corpus, corpora_root, address)
     folder, staging = corpora_root / name, corpora_root / DOWNLOADS / name / re.sub(r"\W+", "-", source.address)
     logger.info("%s: downloading from %s (licence: %s)", corpus.title, source.address, corpus.licence)
-    with explained(corpus.title, source.address):
+    with as_corpus_errors(corpus.title, source.address):
         staging.mkdir(parents=True, exist_ok=True)
         written = unpack(fetch(source, staging), folder)
         clear(staging)

@@ -20,7 +20,7 @@ class NoConnectionError(CorpusError):
 
 
 @contextmanager
-def explained(title: str, address: str) -> Iterator[None]:
+def as_corpus_errors(title: str, address: str) -> Iterator[None]:
     """
     Context whose errors of network and disk become a CorpusError that says what to do.
 

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from ser_model.decoding import AUDIO_SUFFIXES
 from train.data.audio_tables import Address, OpenTable, open_table
 from train.data.base import Corpus, files_below
-from train.data.network import NoConnectionError, explained
+from train.data.network import NoConnectionError, as_corpus_errors
 from train.data.tables import read
 
 
@@ -62,7 +62,7 @@ def stored_version(address: Address) -> Path:
         logger.warning("%s cannot be reached; the version of the last time is used, from %s", address.name, folder)
         return folder
     folder = latest.parent / table.fingerprint
-    with explained(address.corpus, address.name):
+    with as_corpus_errors(address.corpus, address.name):
         store_clips(table, folder)
     write_whole(latest, json.dumps({"version": folder.name, "name": address.name}).encode())
     return folder

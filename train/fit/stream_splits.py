@@ -24,7 +24,7 @@ from train.data.audio_tables import OpenTable, open_table, parse_address
 from train.data.base import CorpusError, plural
 from train.data.dataset import analysis_only
 from train.data.loading import build_dataset, check_classes, check_labels
-from train.data.network import explained
+from train.data.network import as_corpus_errors
 from train.data.registry import check_own_name
 from train.data.splits import FRACTION, validation_speakers
 from train.data.stored_clips import CACHE, ClipStore
@@ -110,7 +110,7 @@ def streaming_splits(recipe: Recipe, corpora_root: Path, seed: int) -> dict[str,
     names = ", ".join(recipe.corpora)
     if len({table.address.corpus for table in tables}) < len(tables):
         raise CorpusError(f"{names}: two tables have the same name; rename the folder of one of them.")
-    with explained("streaming", names):
+    with as_corpus_errors("streaming", names):
         survey = survey_of(tables, recipe)
         splitter = Splitter(speakers_held_out(survey, recipe, seed, names), recipe.validation_fraction, seed)
         trained = survey.without(frozenset(splitter.held_out or ()))
