@@ -153,8 +153,8 @@ def readme_never_heard(never_heard: Mapping[str, Any]) -> str:
     header = [*NEVER_HEARD_SHARES.values(), "Brier score", "risk-coverage area", "candidates", "arousal AUC"]
     fitted = " and ".join(map(corpus_title, never_heard["fitted_on"]))
     written = (
-        f"A temperature of {never_heard['temperature']:.2f} ({never_heard['temperature_before']:.2f} by validation "
-        f"speakers of known corpora) and the mass of the candidates, {never_heard['rule']['candidate_mass']:.2f}, are "
+        f"A temperature of {never_heard['temperature']:.2f} ({never_heard['temperature_before']:.2f} "
+        f"before) and the mass of the candidates, {never_heard['rule']['candidate_mass']:.2f}, are "
         f"fitted to {fitted}, each counting the same. The figures of a corpus are by what was fitted without it. "
         f"{sibling_sentence(never_heard)}"
         f"Written to [`{NEVER_HEARD_FILE}`](../{SHIPPED}/{NEVER_HEARD_FILE}) by `{never_heard['command']}`."
