@@ -237,7 +237,7 @@ def add_calibrate(commands: argparse._SubParsersAction) -> argparse.ArgumentPars
         required=True,
         metavar="NAME[=FOLDER]",
         help="two or more, to fit on; what MODEL was trained on is answered by the checkpoint in FOLDER, of the same "
-        "recipe without it",
+        "network trained without it",
     )
     calibrate.add_argument("--test", nargs="+", default=[], metavar="NAME", help="others, to test on only")
     calibrate.add_argument(

@@ -121,6 +121,10 @@ def check_arguments(seeds: Sequence[int], jobs: int | None) -> None:
 def load_task(recipe: Recipe, protocol: str, corpora_root: Path) -> tuple[Recipe, Dataset]:
     """The recipe with the labels of the protocol's task, and its utterances."""
     task = get_protocol(protocol)
+    if recipe.start:
+        raise RecipeError(
+            f"{recipe.name} goes on from {recipe.start}, which has heard test speakers: cross-validate that one."
+        )
     if task.labels:
         recipe = with_labels(recipe, task.labels, task.label_map)
     dataset = load_utterances(recipe, corpora_root)

@@ -30,13 +30,12 @@ from train.evaluation.answers import (
 from train.evaluation.reporting import corpus_title, provenance
 from train.evaluation.scoring import bootstrap_interval, predict, score_matrix, target_indices
 from train.fit.calibration import fit_temperature
-from train.fit.checkpoint import Checkpoint, load_checkpoint
+from train.fit.checkpoint import Checkpoint, load_checkpoint, load_relative
 from train.plots.figures import save_risk_coverage
 
 
 NEVER_HEARD_FILE = "never_heard.json"
 FEWEST_CORPORA = 2  # what is fitted on one is tested on the others
-DIFFERENT = ("name", "description", "corpora", "shares")  # what recipes of siblings may differ in
 SMALLEST = np.finfo(np.float32).tiny
 
 
@@ -58,7 +57,7 @@ def calibrate(
         fitted: utterances with the model's labels.
         tested: utterances of further corpora, on which nothing is fitted.
         picture: where risk against coverage is drawn.
-        siblings: checkpoint of the same recipe, trained without a corpus -> utterances of that corpus, which are
+        siblings: checkpoint of the same network, trained without a corpus -> utterances of that corpus, which are
             answered by it and fitted on as well.
 
     Returns:
@@ -67,11 +66,15 @@ def calibrate(
 
     Raises:
         CorpusError: one of the corpora was heard in training, or fewer than two are fitted on.
+        RecipeError: a sibling is of another network.
     """
     checkpoint = load_checkpoint(str(folder))
     labels, config = checkpoint.recipe.labels, checkpoint.model.config
     before = temperature_of_speakers(folder, config)
-    answered = [(checkpoint, fitted), *((sibling_of(checkpoint, path), part) for path, part in siblings.items())]
+    answered = [
+        (checkpoint, fitted),
+        *((load_relative(checkpoint.recipe, path), part) for path, part in siblings.items()),
+    ]
     check_corpora([part for _, part in answered], tested)
     by_fitting = pd.concat([answers_of(*pair) for pair in answered], ignore_index=True)
     corpora, pictures = {}, {}
@@ -110,19 +113,6 @@ def temperature_of_speakers(folder: Path, config: SERConfig) -> float:
         return read_metrics(folder, ("temperature_before",), name=NEVER_HEARD_FILE)["temperature_before"]
     except (FileNotFoundError, OtherWeightsError):
         return config.temperature
-
-
-def sibling_of(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
-    """The checkpoint in a folder; CorpusError unless its recipe differs from another one's by its corpora alone."""
-    sibling = load_checkpoint(str(folder))
-    own, other = (
-        {name: value for name, value in one.recipe.to_dict().items() if name not in DIFFERENT}
-        for one in (checkpoint, sibling)
-    )
-    if own != other:
-        names = ", ".join(name for name in own if own[name] != other[name])
-        raise CorpusError(f"{folder} was trained by another recipe, which differs in {names}.")
-    return sibling
 
 
 def answers_of(checkpoint: Checkpoint, part: Dataset) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.metrics_file import read_object, weights_sha256
 from ser_model.modeling_ser import SERForAudioClassification, SERModel
 from train.fit.kinds import fits
-from train.fit.recipe import Recipe, recipe_from
+from train.fit.recipe import Recipe, RecipeError, recipe_from
 
 
 RECIPE_FILE = "recipe.json"
@@ -84,6 +84,15 @@ def load_checkpoint(path_or_id: str) -> Checkpoint:
         speakers,
         weights_sha256(folder),
     )
+
+
+def load_relative(recipe: Recipe, folder: Path) -> Checkpoint:
+    """A checkpoint of the same network as a recipe's; RecipeError if its features, network or labels are others."""
+    relative = load_checkpoint(str(folder))
+    parts = ("features", "network", "labels")
+    if differing := [name for name in parts if getattr(relative.recipe, name) != getattr(recipe, name)]:
+        raise RecipeError(f"{folder} holds another network than {recipe.name}: it differs in {', '.join(differing)}.")
+    return relative
 
 
 def read_recipe(path: Path) -> tuple[Recipe, int, frozenset[str]]:

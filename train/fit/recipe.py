@@ -68,6 +68,8 @@ class Recipe:
             is sure of its answers as if they were.
         refit: whether, once the temperature is fitted, a second training from the beginning hears the validation clips
             as well. It takes twice as long and no choice is made by it.
+        start: recipe of the same network whose checkpoint the training begins with, its normalisation and temperature
+            included; `fit` finds it in the folder of that name beside its output. Needs refit.
         early_stopping_patience: epochs without a better validation UAR after which training stops; 0 never stops.
         streaming: train from a stream, for corpora of any size: tables with audio (`hub:OWNER/NAME`, `parquet:PATH`)
             that are neither downloaded nor held in memory. It has no epochs: `training.max_steps` ends it, and it is
@@ -91,6 +93,7 @@ class Recipe:
     mask_labels: bool = False
     logit_adjustment: float = 0.0
     refit: bool = False
+    start: str | None = None
     early_stopping_patience: int = 0
     streaming: bool = False
     training: dict[str, Any] = field(default_factory=dict)
@@ -115,6 +118,8 @@ class Recipe:
                 f"{self.name}: a training on all clips has none left to stop by; leave out refit, or "
                 f"early_stopping_patience."
             )
+        if self.start and not self.refit:
+            raise RecipeError(f"{self.name}: what it starts from has heard the validation speakers; set refit: true.")
         if self.logit_adjustment:
             self._check_adjustment()
         if self.network.get("functionals"):

@@ -46,7 +46,7 @@ from train.data.splits import corpus_of, official_split, random_split
 from train.data.streaming import Stream
 from train.data.waveform_rows import WaveformRows
 from train.fit.calibration import fit_temperature
-from train.fit.checkpoint import Checkpoint, save_checkpoint
+from train.fit.checkpoint import Checkpoint, load_relative, save_checkpoint
 from train.fit.loss import BALANCE_POWER, batch_loss
 from train.fit.recipe import Recipe, RecipeError
 from train.fit.resuming import (
@@ -221,11 +221,14 @@ def fit(
 
     Returns:
         The checkpoint, its model's temperature fitted on validation utterances. With `recipe.refit` another training
-        follows, which hears these, too, and keeps that temperature.
+        follows, which hears these, too, and keeps that temperature. With `recipe.start` that is the only training: the
+        checkpoint that it starts from has heard all of them, and gives the temperature.
 
     Raises:
         CorpusError: all clips to train on have the same label.
+        RecipeError: the checkpoint to start from is not there, or of another network.
     """
+    start = start_of(recipe, output)
     if isinstance(splits["train"], Dataset):  # the labels of a stream were counted when it was made
         check_classes(label_counts(splits["train"]))
     extractor = recipe.feature_extractor()
@@ -233,16 +236,19 @@ def fit(
         train = analysed_or_stream(splits["train"], extractor, num_proc)
         validation = analysed(splits["validation"], extractor, num_proc=num_proc)
     folder, heard = output / TRAINER_FOLDER, speakers_of(train)
-    trainer = trained(recipe, extractor, train, validation, training_arguments(recipe, folder, seed), resume)
-    write_history(trainer, recipe, output)
-    calibrate(trainer, unheard_rows(validation, heard))
+    if start is None:
+        trainer = trained(recipe, extractor, train, validation, training_arguments(recipe, folder, seed), resume)
+        write_history(trainer, recipe, output)
+        calibrate(trainer, unheard_rows(validation, heard))
     if recipe.refit:
-        temperature = trainer.model.config.temperature
+        temperature = (start or trainer).model.config.temperature
         every = every_training_clip({"train": train, "validation": validation}, recipe.shares)
         arguments = training_arguments(recipe, folder / REFIT_FOLDER, seed, eval_strategy="no")
-        trainer = trained(recipe, extractor, every, validation, arguments, resume)
+        trainer = trained(recipe, extractor, every, validation, arguments, resume, start)
         set_temperature(trainer.model, temperature)
-    heard |= speakers_of(validation)
+    if start is not None:
+        write_history(trainer, recipe, output)
+    heard |= speakers_of(validation) | (start.speakers if start else frozenset())
     checkpoint = Checkpoint(trainer.model.eval(), extractor, recipe, seed, heard)
     if trainer.is_world_process_zero():
         checkpoint = save_checkpoint(checkpoint, output)
@@ -256,19 +262,36 @@ def trained(
     validation: Dataset,
     arguments: TrainingArguments,
     resume: bool,
+    start: Checkpoint | None = None,
 ) -> SERTrainer:
-    """The Trainer once it has trained the recipe's model, from the beginning or from its last checkpoint on."""
+    """The Trainer once it has trained the recipe's model, or that of `start`; with `resume` from where it stopped."""
     with arguments.main_process_first(local=False):
         last_checkpoint = prepare_folder(Path(arguments.output_dir), recipe, arguments.seed, resume)
     set_seed(arguments.seed)
     model = SERForAudioClassification(recipe.config())
-    set_statistics(model, train, extractor)
+    if start:
+        model.load_state_dict(start.model.state_dict())
+    else:
+        set_statistics(model, train, extractor)
     trainer = build_trainer(recipe, model, extractor, train, validation, arguments)
     if last_checkpoint and had_stopped(last_checkpoint, recipe.early_stopping_patience):
         restore_best(trainer, last_checkpoint)
     else:
         trainer.train(resume_from_checkpoint=last_checkpoint and str(last_checkpoint))
     return trainer
+
+
+def start_of(recipe: Recipe, output: Path) -> Checkpoint | None:
+    """The checkpoint of the recipe that this one starts from, which lies beside `output`; None if there is none."""
+    if recipe.start is None:
+        return None
+    folder = output.resolve().parent / recipe.start
+    if not folder.is_dir():
+        raise RecipeError(
+            f"{recipe.name} goes on from {recipe.start}: train that first, "
+            f"python -m train fit {recipe.start} --output {folder}"
+        )
+    return load_relative(recipe, folder)
 
 
 def every_training_clip(splits: Mapping[str, Dataset], shares: Mapping[str, float]) -> Dataset:

@@ -10,9 +10,10 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import TrainingArguments
 
-from ser_model import SERFeatureExtractor, SERForAudioClassification
+from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
 from ser_model.audio_io import load_audio
 from ser_model.functionals import track_count, without_correlations
 from ser_model.metrics_file import read_metrics, weights_sha256
@@ -90,16 +91,33 @@ def answer(folder: Path, clip: np.ndarray) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_trains_and_its_checkpoint_answers(name, corpora, tmp_path):
-    fit(name, corpora, tmp_path, *tiny(name))
-    scores = answer(tmp_path, speech_like(1.0))
-    recipe = load_recipe(name)
+    recipe, output = load_recipe(name), tmp_path / name
+    for trained in filter(None, (recipe.start, name)):
+        fit(trained, corpora, tmp_path / trained, *tiny(trained))
+    scores = answer(output, speech_like(1.0))
     assert list(scores) == recipe.labels
     assert sum(scores.values()) == pytest.approx(1, abs=1e-5)
-    stored = json.loads((tmp_path / "recipe.json").read_text())
+    stored = json.loads((output / "recipe.json").read_text())
     assert stored["waveform_augmentation"] == recipe.waveform_augmentation
-    losses = [entry["loss"] for entry in json.loads((tmp_path / "history.json").read_text()) if "loss" in entry]
+    losses = [entry["loss"] for entry in json.loads((output / "history.json").read_text()) if "loss" in entry]
     assert len(losses) == 2
     assert np.isfinite(losses).all()
+
+
+def test_a_training_goes_on_from_the_weights_of_another(corpora, tmp_path, capsys):
+    arguments = ["fit", "ravdess_lstm", "--corpora-root", str(corpora), "--output", str(tmp_path / "second")]
+    settings = [*tiny("ravdess_lstm"), "early_stopping_patience=0", "refit=true", "training.learning_rate=0.0"]
+    arguments += [part for setting in [*settings, "start=first"] for part in ("--set", setting)]
+    assert main(arguments) == 1
+    assert "ravdess_lstm goes on from first: train that first" in capsys.readouterr().err
+    fit("ravdess_lstm", corpora, tmp_path / "first", *tiny("ravdess_lstm"))
+    assert main(arguments) == 0
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "second"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    temperatures = {SERConfig.from_pretrained(tmp_path / name).temperature for name in ("first", "second")}
+    assert len(temperatures) == 1
+    assert main([*arguments, "--set", "network.lstm_sizes=[4, 4]"]) == 1
+    assert "it differs in network" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["ravdess_lstm", "tess_lstm"])
