@@ -29,19 +29,19 @@ class Manner:
     melody: int
 
 
-NEUTRAL = Manner("en-us+Diogo", 43, 236, 75)
-SAD = Manner("en-us+m8", 0, 125, 250)
+NEUTRAL = Manner("en-us+f4", 19, 266, 43)
+SAD = Manner("en-us+m8", 2, 91, 96)
 ANGRY = Manner("en-us+zac", 0, 222, 340)
 HAPPY = Manner("en-us+Mario", 88, 187, 109)
-HOURS = "The shop opens at nine and closes at six."
-ALONE = "She is not coming back. There is nothing left to say."
+TRAIN = "The train leaves from platform two."
+LOST = "I have lost everything I had."
 AGAIN = "No! I told you not to do that again!"
 EXAMPLES = {
-    "neutral": [(NEUTRAL, HOURS)],
-    "sad": [(SAD, ALONE)],
+    "neutral": [(NEUTRAL, TRAIN)],
+    "sad": [(SAD, LOST)],
     "angry": [(ANGRY, AGAIN)],
     "happy": [(HAPPY, "We won! I can hardly believe it, we really won!")],
-    "turning": [(SAD, ALONE), (ANGRY, AGAIN), (ANGRY, AGAIN)],
+    "turning": [(SAD, LOST), (ANGRY, AGAIN), (ANGRY, AGAIN)],
 }
 
 
