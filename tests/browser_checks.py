@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from scripts.chromium import launch_chromium
 from train.augment.voice import RATE, speech_like
+
+
+SERIOUS = ("serious", "critical")  # violations of accessibility that axe-core finds
 
 
 @contextlib.contextmanager
@@ -47,3 +51,13 @@ def scores(page: Page, part: str = "") -> dict[str, float]:
         "bars => bars.map(bar => [bar.dataset.emotion, Number(bar.style.getPropertyValue('--share'))])"
     )
     return dict(bars)
+
+
+def violations(page: Page) -> dict[str, list[str]]:
+    """What keeps people from using the page as it is now, by axe-core's rules: rule > elements."""
+    page.wait_for_timeout(500)  # until the colours have faded in
+    return {
+        violation["id"]: [node["html"][:200] for node in violation["nodes"]]
+        for violation in Axe().run(page).response["violations"]
+        if violation["impact"] in SERIOUS
+    }

@@ -14,7 +14,6 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -26,7 +25,7 @@ from scripts.chromium import PROGRAM
 from scripts.served_page import ServedPage, served_page
 from ser_model.colours import EMOTION_COLOURS
 from ser_model.recognizer import PRETRAINED
-from tests.browser_checks import assert_fits, assert_theme, hearing_browser, scores
+from tests.browser_checks import assert_fits, assert_theme, hearing_browser, scores, violations
 from train.augment.voice import RATE, speech_like
 
 
@@ -51,7 +50,6 @@ MUTED_MICROPHONE = """() => {
         return stream;
     };
 }"""
-SERIOUS = ("serious", "critical")  # violations of accessibility that axe-core finds
 ANSWERED_WITHIN = 3000  # milliseconds from the press on Stop to the answer; 200 on a machine that is not busy
 
 expect.set_options(timeout=LOADED_WITHIN)
@@ -77,10 +75,15 @@ def visit(browser, served) -> Iterator[Visit]:
     contexts, foreign, errors = [], [], []
 
     def visit(
-        part: str = "speak", microphone: bool = True, width: int = 1280, theme: str = "light", locale: str = "en-US"
+        part: str = "speak",
+        microphone: bool = True,
+        width: int = 1280,
+        theme: str = "light",
+        locale: str = "en-US",
+        touch: bool = False,
     ) -> Page:
         viewport = {"width": width, "height": HEIGHT}
-        context = browser.new_context(viewport=viewport, color_scheme=theme, locale=locale)
+        context = browser.new_context(viewport=viewport, color_scheme=theme, locale=locale, has_touch=touch)
         contexts.append(context)
         if microphone:
             context.grant_permissions(["microphone"])
@@ -135,16 +138,6 @@ def read_sentences(page: Page) -> None:
 
 def open_part(page: Page, part: str) -> None:
     page.get_by_role("tab", name=ENGLISH[f"tab_{part}"]).click()
-
-
-def violations(page: Page) -> dict[str, list[str]]:
-    """What keeps people from using the page as it is now, by axe-core's rules: rule > elements."""
-    page.wait_for_timeout(500)  # until the colours have faded in
-    return {
-        violation["id"]: [node["html"][:200] for node in violation["nodes"]]
-        for violation in Axe().run(page).response["violations"]
-        if violation["impact"] in SERIOUS
-    }
 
 
 def upload(page: Page, path: Path) -> None:
@@ -218,6 +211,20 @@ def test_speak_again_by_keyboard_without_clearing(visit):
     page.keyboard.press("Enter")
     expect(page.locator("#voice a[download]")).not_to_have_attribute("href", first)
     expect(card(page, "answer")).to_be_visible()
+
+
+def test_speak_and_hear_by_touch(visit, tmp_path):
+    page = visit(width=390, touch=True)
+    page.locator(".microphone button").tap()
+    page.wait_for_timeout(RECORDED_SECONDS * 1000)
+    page.get_by_role("button", name="Stop", exact=True).tap()
+    expect(page.locator('#answer .answer[data-state="answer"]')).to_be_visible()
+    soundfile.write(tmp_path / "talk.wav", speech_like(10.0), RATE)
+    upload(page, tmp_path / "talk.wav")
+    plot = page.locator(".timeline-plot")
+    expect(plot).to_be_visible()
+    plot.tap(position={"x": plot.bounding_box()["width"] / 2, "y": 100})
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
 
 
 def test_blocked_microphone_is_explained(visit):

@@ -28,7 +28,7 @@ from ser_model.files import ONNX_FILE
 from ser_model.prediction import Prediction
 from ser_model.recognizer import PRETRAINED
 from ser_model.timeline import audacity_labels, timeline_csv, timeline_json
-from tests.browser_checks import assert_fits, assert_theme, hearing_browser, scores
+from tests.browser_checks import assert_fits, assert_theme, hearing_browser, scores, violations
 from train.augment.voice import RATE, speech_like
 
 
@@ -77,9 +77,9 @@ def visit(browser, url) -> Iterator[Visit]:
     """Opens the page for one visitor; in the end it must have asked no other server, and have had no error."""
     contexts, foreign, errors = [], [], []
 
-    def visit(width: int = 1280, theme: str = "light") -> Page:
+    def visit(width: int = 1280, theme: str = "light", touch: bool = False) -> Page:
         viewport = {"width": width, "height": HEIGHT}
-        context = browser.new_context(viewport=viewport, color_scheme=theme, locale="en-US")
+        context = browser.new_context(viewport=viewport, color_scheme=theme, locale="en-US", has_touch=touch)
         context.grant_permissions(["microphone"])
         contexts.append(context)
         page = context.new_page()
@@ -193,6 +193,21 @@ def test_sound_and_picture_are_one(visit, tmp_path):
     picture = Image.open(download.value.path()).convert("RGB")
     colours = {colour for _, colour in picture.getcolors(picture.width * picture.height)}
     assert {tuple(bytes.fromhex(colour.removeprefix("#"))) for colour in EMOTION_COLOURS.values()} & colours
+
+
+@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1440, "light")])
+def test_by_touch_with_nothing_in_the_way(visit, width, theme, tmp_path):
+    page = visit(width, theme, touch=True)
+    page.locator(".microphone button").tap()
+    page.wait_for_timeout(RECORDED_SECONDS * 1000)
+    page.get_by_role("button", name="Stop", exact=True).tap()
+    expect(page.locator('.answer[data-state="answer"]')).to_be_visible(timeout=ANSWERED_WITHIN)
+    soundfile.write(tmp_path / "talk.wav", speech_like(10.0), RATE)
+    upload(page, tmp_path / "talk.wav", "answer")
+    plot = page.locator(".timeline-plot")
+    plot.tap(position={"x": plot.bounding_box()["width"] / 2, "y": 100})
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    assert violations(page) == {}
 
 
 def test_speak_by_keyboard_without_a_connection(visit):
