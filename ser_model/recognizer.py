@@ -17,7 +17,7 @@ from .adaptation import AdaptedBackend, voice_correction
 from .audio_io import AudioInput, Piece, mixed_down, open_recording
 from .backend import Backend, BackendOutput, joined_outputs
 from .files import CHECKPOINT_FILES, ONNX_FILE, TORCH_FILES
-from .moments import HOP_SECONDS, WINDOW_SECONDS, moments
+from .moments import HOP_SECONDS, WINDOW_SECONDS, Moment, moments
 from .prediction import NO_SPEECH, Prediction, Segment
 from .samples import SAMPLING_RATE, AudioError
 from .speech_activity import has_speech
@@ -240,7 +240,7 @@ class EmotionRecognizer:
     ) -> Prediction:
         """One answer a second, each from the window around it; the whole is the mean of those with speech."""
         segments, outputs = [], []
-        known = moments(pieces)
+        known = reported(moments(pieces), claimed_seconds, progress)
         while batch := list(itertools.islice(known, BATCH_SIZE)):
             windows = [moment.window for moment in batch if moment.window is not None]
             output = self.backend.run(windows) if windows else None
@@ -249,11 +249,17 @@ class EmotionRecognizer:
             for start, end, window in batch:
                 answer = self._answer(output, None if window is None else next(rows))
                 segments.append(Segment.from_probabilities(**answer, start=start, end=end))
-            if claimed_seconds:
-                progress(min(1.0, segments[-1].end / claimed_seconds))
         progress(1.0)
         whole = self._answer(joined_outputs(outputs).mean(), 0) if outputs else self._answer(None, None)
         return Prediction.from_probabilities(**whole, duration=segments[-1].end, segments=tuple(segments))
+
+
+def reported(known: Iterable[Moment], claimed_seconds: float | None, progress: Progress) -> Iterator[Moment]:
+    """Moments as they are, while `progress` is told which share of a recording's length has come."""
+    for moment in known:
+        if claimed_seconds:
+            progress(min(1.0, moment.end / claimed_seconds))
+        yield moment
 
 
 def has_onnx(path: Path) -> bool:

@@ -155,7 +155,8 @@ def static_space_files() -> dict[str, bytes]:
     """The same of the page that runs in the browser alone."""
     with TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "scripts.make_web", "--output", folder], cwd=PROJECT, check=True)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+        paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def space_card() -> str:
