@@ -123,7 +123,7 @@ def quality(metrics: dict[str, Any]) -> Quality:
 
 def never_heard(content: dict[str, Any]) -> NeverHeard:
     """The figures that are shown, of those that `python -m train calibrate` wrote."""
-    corpora = content["corpora"]
+    corpora = {name: figures for name, figures in content["corpora"].items() if name not in content["by_siblings"]}
     return NeverHeard(
         corpora=[corpus_title(corpus) for corpus in corpora],
         clips=sum(figures["clips"] for figures in corpora.values()),

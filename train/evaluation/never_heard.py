@@ -62,7 +62,8 @@ def calibrate(
 
     Returns:
         The content of never_heard.json: `temperature` (of the logits as the network gives them), `rule`, the figures
-        of each corpus in `corpora`, their `mean`, the recipes of `by_siblings`, and how they came about.
+        of each corpus in `corpora`, the `mean` of those that the checkpoint itself answered, the recipes of
+        `by_siblings`, and how they came about.
 
     Raises:
         CorpusError: one of the corpora was heard in training, or fewer than two are fitted on.
@@ -87,16 +88,17 @@ def calibrate(
     temperature, rule = fit_answers(by_fitting, labels)
     config.temperature = checkpoint.model.classifier.temperature = temperature
     config.answer_threshold, config.candidate_mass = rule.answer_threshold, rule.candidate_mass
+    by_siblings = {
+        name: sibling.recipe.name for sibling, part in answered[1:] for name in sorted(set(part["corpus"][:]))
+    }
     result = {
         "temperature": temperature,
         "temperature_before": before,
         "rule": vars(rule),
         "fitted_on": sorted(by_fitting["corpus"].unique()),
-        "by_siblings": {
-            name: sibling.recipe.name for sibling, part in answered[1:] for name in sorted(set(part["corpus"][:]))
-        },
+        "by_siblings": by_siblings,
         "corpora": corpora,
-        "mean": mean_figures(corpora.values()),
+        "mean": mean_figures(figures for name, figures in corpora.items() if name not in by_siblings),
     } | provenance(checkpoint.recipe.to_dict())
     result[WEIGHTS_SUM] = checkpoint.weights_sha256
     del result["recipe"]  # the checkpoint has it
@@ -164,7 +166,7 @@ def fit_answers(predictions: pd.DataFrame, labels: Sequence[str]) -> tuple[float
 
 def mean_figures(corpora: Iterable[dict[str, Any]]) -> dict[str, float]:
     """Mean over corpora of the figures that are numbers."""
-    return pd.DataFrame(corpora).drop(columns="uar_interval").astype(float).mean().to_dict()
+    return pd.DataFrame(list(corpora)).drop(columns="uar_interval").astype(float).mean().to_dict()
 
 
 def left_out_corpus(
