@@ -263,9 +263,9 @@ def served_while(
         for number in count():
             honest = PageClient(page.url, address="10.4.0.1")
             steps = (
-                lambda: asked(honest, "predict", honest.upload(library.good[0]))[0] == "complete",  # noqa: B023
-                lambda: honest.hear(f"honest{number}", 0, library.chunks[0], RATE)["state"] in ("speech", "silent"),  # noqa: B023
-                lambda: not honest.read(f"honest{number}", library.sentence, RATE)["problem"],  # noqa: B023
+                lambda: asked(honest, "predict", honest.upload(library.good[0]))[0] == "complete",  # noqa: B023 (called at once)
+                lambda: honest.hear(f"honest{number}", 0, library.chunks[0], RATE)["state"] in ("speech", "silent"),  # noqa: B023 (called at once)
+                lambda: not honest.read(f"honest{number}", library.sentence, RATE)["problem"],  # noqa: B023 (called at once)
             )
             for step in steps:
                 start = time.monotonic()

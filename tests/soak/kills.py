@@ -226,12 +226,12 @@ def kills(name: str, task: Task, count: int, folder: Path, generator: np.random.
             shutil.rmtree(cut, ignore_errors=True)
             task.prepare(cut)
             moment = generator.uniform(0, length)
-            child = Child(lambda: task.begin(cut), folder / "log", moment if task.counted else None)  # noqa: B023
+            child = Child(lambda: task.begin(cut), folder / "log", moment if task.counted else None)  # noqa: B023 (called at once)
             if not task.counted:
                 child.kill_after(moment)
             if child.is_killed():
                 break
-        Child(lambda: task.go_on(cut), folder / "log").is_killed()  # noqa: B023
+        Child(lambda: task.go_on(cut), folder / "log").is_killed()  # noqa: B023 (called at once)
         same = task.result(cut) == expected
         print(f"{name}, killed at {moment / length:.0%}: {'the same' if same else 'another result'}", flush=True)
         yield same

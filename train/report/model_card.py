@@ -25,7 +25,7 @@ MODEL_NAME = "speech-emotion-lstm"
 SHIPPED = "ser_model/pretrained"
 LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the known corpora ask for and a model can follow
 OTHER_LICENCE = "other"  # of a model that heard a corpus whose licence nobody told us
-SELECTION = " Earlier versions were scored on them, so read these figures as optimistic."
+SELECTION = " Earlier versions were scored on them, and this one was chosen by them: read these figures as optimistic."
 REFITTED = (
     "It was trained twice: without validation speakers, by whom it was judged, and then from the beginning with them."
 )
