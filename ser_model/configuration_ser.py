@@ -3,6 +3,7 @@
 import math
 from dataclasses import field
 
+import torch
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
@@ -22,6 +23,7 @@ HEADS = {
 # Far beyond any use, and little enough to be refused before memory is: a configuration may come from a stranger.
 MOST_LAYERS = 64  # of each kind
 LARGEST_SIZE = 8192  # units, channels, frames of a kernel
+LARGEST = torch.finfo(torch.float32).max
 POOLINGS = ("last", "mean", "attention", "attention_statistics")
 
 
@@ -173,13 +175,13 @@ class SERConfig(PreTrainedConfig):
     def validate_heads(self) -> None:
         if "sequence" not in self.heads or not set(self.heads) <= set(HEADS):
             raise ValueError(f"heads must have 'sequence', and may have {', '.join(HEADS)}; got {self.heads}.")
-        if not all(0 < weight < math.inf for weight in self.heads.values()):
+        if not all(0 < weight <= LARGEST for weight in self.heads.values()):
             raise ValueError(f"the weights of the heads must be positive, got {self.heads}.")
         if len(self.heads) > 1 and not self.functionals:
             raise ValueError(f"the heads {', '.join(self.heads)} read functionals: set functionals.")
 
     def validate_temperature(self) -> None:
-        if not 0 < self.temperature < math.inf:
+        if not 0 < self.temperature <= LARGEST:
             raise ValueError(f"temperature must be positive, got {self.temperature}.")
 
     def validate_answer_rule(self) -> None:

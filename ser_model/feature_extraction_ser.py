@@ -40,6 +40,7 @@ RANGES = {
     "win_length": (1, 1 << 16),
     "hop_length": (1, 1 << 16),
 }
+LARGEST = torch.finfo(torch.float32).max
 
 
 class SERFeatureExtractor(SequenceFeatureExtractor):
@@ -307,9 +308,9 @@ def check_whole_numbers(**settings: int) -> None:
 
 
 def check_numbers(**settings: float | None) -> None:
-    """Raise ValueError for a setting that is no finite number, nor None."""
+    """Raise ValueError for a setting that is no finite float32, nor None."""
     for name, value in settings.items():
-        if value is not None and (not isinstance(value, numbers.Real) or not math.isfinite(value)):
+        if value is not None and (not isinstance(value, numbers.Real) or not abs(value) <= LARGEST):
             raise ValueError(f"{name} must be a number, got {value!r}.")
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def settings_beside(path: Path, weights_digest: str) -> dict[str, Any]:
 
 def check_numbers(settings: Mapping[str, Any], path: Path) -> None:
     """Raise OSError for a temperature or a threshold that cannot be, as [`SERConfig`] does."""
-    highest = dict.fromkeys(RULE_NAMES, 1.0) | {"temperature": sys.float_info.max}
+    highest = dict.fromkeys(RULE_NAMES, 1.0) | {"temperature": float(np.finfo(np.float32).max)}
     for name in settings.keys() & highest.keys():
         value = settings[name]
         is_number = isinstance(value, int | float) and 0 <= value <= highest[name]

@@ -46,7 +46,9 @@ class TorchBackend(Backend):
     @torch.inference_mode()
     def run(self, waveforms: Sequence[np.ndarray]) -> BackendOutput:
         """What the network makes of mono waveforms (samples,) at 16 kHz."""
-        inputs = self.extractor(list(waveforms), sampling_rate=SAMPLING_RATE, return_tensors="pt")
+        inputs = self.extractor(
+            list(waveforms), sampling_rate=SAMPLING_RATE, return_attention_mask=True, return_tensors="pt"
+        )
         output = self.network(inputs["input_features"], inputs["attention_mask"])
         familiarity = None if output.familiarity is None else output.familiarity.numpy()
         return BackendOutput(output.logits.softmax(-1).numpy(), familiarity)

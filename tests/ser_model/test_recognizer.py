@@ -343,12 +343,14 @@ def test_a_damaged_config(damaged, content):
         ("config.json", {"dtype": "float7"}, "float7"),
         ("config.json", {"temperature": math.nan}, "temperature must be positive"),
         ("config.json", {"temperature": math.inf}, "temperature must be positive"),
+        ("config.json", {"temperature": 1e308}, "temperature must be positive"),
         ("config.json", {"heads": {"sequence": math.nan}}, "weights of the heads must be positive"),
         ("config.json", {"id2label": {"0": "sad", "7": "happy"}}, "must number the labels from 0 on"),
         ("preprocessor_config.json", {"n_fft": 1 << 30}, "n_fft must be a whole number from 2 to 65536"),
         ("preprocessor_config.json", {"hop_length": 0}, "hop_length must be a whole number from 1 to"),
         ("preprocessor_config.json", {"n_mels": "many"}, "n_mels must be a whole number"),
         ("preprocessor_config.json", {"top_db": math.nan}, "top_db must be a number, got nan"),
+        ("preprocessor_config.json", {"padding_value": 1e308}, "padding_value must be a number, got 1e+308"),
         ("preprocessor_config.json", {"n_mfcc": 1000}, "n_mfcc"),
         ("preprocessor_config.json", {"n_mfcc": 13}, "26 features per frame"),
         ("preprocessor_config.json", {"sampling_rate": 8000}, "8000 Hz"),
@@ -358,6 +360,13 @@ def test_settings_that_do_not_fit(damaged, name, change, expected):
     path = damaged / name
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert expected in refused(damaged)
+
+
+def test_an_extractor_that_gives_no_mask_by_default(damaged, speech_file):
+    whole = EmotionRecognizer.from_pretrained(damaged, backend="torch").predict(speech_file)
+    path = damaged / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"return_attention_mask": False}))
+    assert EmotionRecognizer.from_pretrained(damaged, backend="torch").predict(speech_file).scores == whole.scores
 
 
 def test_damaged_weights(damaged):
