@@ -22,6 +22,12 @@ from .samples import AudioError, block_frames, check_channels, check_duration, c
 MAX_STREAM_BYTES = 1 << 30  # of what cannot be sought in; an hour of 16-bit stereo at 48 kHz has 0.7e9
 SMALLEST_BLOCK_FRAMES = 1 << 12  # how closely the damaged end of a file is approached
 
+# The first page of Ogg Opus: where its checksum is, where the rate of the recording is, and where it ends.
+OPUS_RATE = 48000
+OPUS_HEAD, OGG_CHECKSUM, OPUS_RECORDED = slice(28, 36), slice(22, 26), slice(40, 44)
+OPUS_PAGE = 47  # bytes, of mono and stereo
+OGG_POLYNOMIAL = 0x104C11DB7
+
 # Names of files that hold sound, lossless formats first: the first group soundfile reads, all of them ffmpeg.
 AUDIO_SUFFIXES = (
     *(".wav", ".flac", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".caf", ".ogg", ".oga", ".opus", ".mp3"),
@@ -63,7 +69,7 @@ def opened(stream: BinaryIO, name: str, max_duration: float) -> Iterator[Sound]:
     """Context with the sound of a seekable stream from its position on; `name` is what messages call it."""
     start = stream.tell()
     try:
-        file = soundfile.SoundFile(stream)
+        file = soundfile.SoundFile(at_full_rate(stream))
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
         cause = error
     else:
@@ -85,6 +91,32 @@ def opened(stream: BinaryIO, name: str, max_duration: float) -> Iterator[Sound]:
         else opened_by_ffmpeg(stream, name, max_duration, cause) as sound
     ):
         yield sound
+
+
+def at_full_rate(stream: BinaryIO) -> BinaryIO:
+    """Ogg Opus that libsndfile decodes at 48 kHz as browsers and ffmpeg do (RFC 7845, 5.1); anything else as it is.
+
+    By itself libsndfile decodes at the rate that was recorded at, and the samples are others.
+    """
+    start = stream.tell()
+    page = bytearray(stream.read(OPUS_PAGE))
+    if page[:4] != b"OggS" or page[OPUS_HEAD] != b"OpusHead" or page[26:28] != b"\x01\x13":
+        stream.seek(start)
+        return stream
+    page[OPUS_RECORDED] = OPUS_RATE.to_bytes(4, "little")
+    page[OGG_CHECKSUM] = bytes(4)
+    page[OGG_CHECKSUM] = ogg_checksum(page).to_bytes(4, "little")
+    return io.BytesIO(page + stream.read(MAX_STREAM_BYTES))
+
+
+def ogg_checksum(page: bytes) -> int:
+    """CRC-32 of a page whose own is zero (RFC 3533, 6)."""
+    remainder = 0
+    for byte in page:
+        remainder ^= byte << 24
+        for _ in range(8):
+            remainder = (remainder << 1) ^ (OGG_POLYNOMIAL if remainder >> 31 else 0)
+    return remainder
 
 
 def with_sizes(stream: BinaryIO) -> BinaryIO | None:

@@ -112,7 +112,8 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             win_length=win_length,
             hop_length=hop_length,
         )
-        check_numbers(fmin=fmin, fmax=fmax, top_db=top_db, padding_value=padding_value, trim_db=trim_db)
+        fmax = sampling_rate / 2 if fmax is None else fmax
+        check_numbers(fmin=fmin, fmax=fmax, top_db=top_db, padding_value=padding_value)
         unknown = [name for name in feature_names if name not in FEATURES]
         if unknown or not feature_names:
             raise ValueError(f"feature_names must be chosen from {', '.join(FEATURES)}; got {list(feature_names)}.")
@@ -124,8 +125,12 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
             raise ValueError(f"spectral_shape needs at least {CONTRAST_GROUPS} mel bands, got n_mels={n_mels}.")
         if win_length > n_fft:
             raise ValueError(f"win_length ({win_length}) cannot exceed n_fft ({n_fft}).")
-        if trim_db is not None and trim_db <= 0:
-            raise ValueError(f"trim_db must be positive, or None to keep clips whole; got {trim_db}.")
+        if not 0 <= fmin < fmax <= sampling_rate:
+            raise ValueError(f"0 <= fmin < fmax <= {sampling_rate} (sampling_rate) must hold; got {fmin} and {fmax}.")
+        if trim_db is not None:
+            check_numbers(trim_db=trim_db)
+            if trim_db <= 0:
+                raise ValueError(f"trim_db must be positive, or None to keep clips whole; got {trim_db}.")
         if "spectral_contrast" in feature_names:
             contrast_bands(sampling_rate, n_fft)  # raises where the spectrum does not have its bands
         self.feature_names = list(feature_names)
@@ -135,7 +140,7 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         self.win_length = win_length
         self.hop_length = hop_length
         self.fmin = fmin
-        self.fmax = sampling_rate / 2 if fmax is None else fmax
+        self.fmax = fmax
         self.top_db = top_db
         self.db_reference = db_reference
         self.trim_db = trim_db
@@ -307,10 +312,10 @@ def check_whole_numbers(**settings: int) -> None:
             raise ValueError(f"{name} must be a whole number from {lowest} to {highest}, got {value!r}.")
 
 
-def check_numbers(**settings: float | None) -> None:
-    """Raise ValueError for a setting that is no finite float32, nor None."""
+def check_numbers(**settings: float) -> None:
+    """Raise ValueError for a setting that is no finite float32."""
     for name, value in settings.items():
-        if value is not None and (not isinstance(value, numbers.Real) or not abs(value) <= LARGEST):
+        if not isinstance(value, numbers.Real) or not abs(value) <= LARGEST:
             raise ValueError(f"{name} must be a number, got {value!r}.")
 
 

@@ -33,7 +33,6 @@ from train.augment.voice import RATE, speech_like
 
 
 HALF_A_POINT = 0.005  # of a percentage
-OPUS = 0.01  # libsndfile decodes it at the recording's own rate, Chromium at 48 kHz: not the same samples
 CLIPS_APART = 500  # from one clip of the corpora to the next that is compared
 HEIGHT = 840  # of the window, in pixels
 RECORDED_SECONDS = 2.0
@@ -110,8 +109,7 @@ def assert_as_in_python(page: Page, path: Path, expected: Prediction) -> None:
     upload(page, path, "answer" if expected.speech else "no_speech")
     if not expected.speech:
         return
-    tolerance = OPUS if soundfile.info(path).subtype == "OPUS" else HALF_A_POINT
-    assert scores(page) == pytest.approx(expected.scores, abs=tolerance), path
+    assert scores(page) == pytest.approx(expected.scores, abs=HALF_A_POINT), path
     told = page.locator(".answer-detail").inner_text()
     assert ("likely, from" in told) == expected.sure
     assert page.locator(".timeline").is_visible() == (len(expected.segments) > 1)

@@ -1,9 +1,8 @@
 // From a file to a waveform: mono, at the network's rate, as ser_model/audio_io.py makes it.
 
 const ATTENUATION = 120; // decibels beyond the lower of both Nyquist frequencies
-const PASSED = { sharp: 0.99, fine: 0.9136, coarse: 0.6763 }; // of it; the latter are soxr's "HQ" and "MQ"
+const PASSED = { fine: 0.9136, coarse: 0.6763 }; // of it: soxr's "HQ" and "MQ"
 const USUAL_RATE = 48000; // of a file that does not say its own, and of all Opus
-const OPUS_RATES = [8000, 12000, 16000, 24000]; // lower ones that it can be decoded at
 const HEAD = 4096; // bytes of a file in which these are found
 
 // Float32Array at `rate`; throws where the browser cannot decode the file.
@@ -13,14 +12,7 @@ export async function decode(bytes, rate) {
   const ownRate = rateOf(head, view) ?? USUAL_RATE;
   // A browser resamples to the rate of its context, but not as well: so it is asked for the file's own.
   const mono = toMono(await new OfflineAudioContext(1, 1, ownRate).decodeAudioData(bytes));
-  const coded = opusRate(head, view); // at which Python decodes Opus, where a browser always takes 48 kHz
-  return coded ? resampled(resampled(mono, ownRate, coded, "sharp"), coded, rate) : resampled(mono, ownRate, rate);
-}
-
-function opusRate(head, view) {
-  const place = head.indexOf("OpusHead");
-  const rate = place < 0 ? 0 : view.getUint32(place + 12, true);
-  return OPUS_RATES.includes(rate) ? rate : 0;
+  return resampled(mono, ownRate, rate);
 }
 
 // Samples a second as the file's header has them; null of a format that is not known here.

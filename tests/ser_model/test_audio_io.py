@@ -61,6 +61,18 @@ def test_lossy_formats_sound_the_same(speech, container, subtype):
     assert np.sqrt(np.mean(waveform**2)) == pytest.approx(np.sqrt(np.mean(speech**2)), rel=0.1)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_opus_is_decoded_at_full_rate_whatever_was_recorded(speech, channels):
+    content = encoded(np.stack([speech] * channels, axis=1), container="OGG", subtype="OPUS")
+    assert soundfile.info(io.BytesIO(content)).samplerate == RATE
+    stream = io.BytesIO(b"before" + content)
+    stream.seek(len(b"before"))
+    with decoding.opened(stream, "voice", max_duration=60) as sound:
+        assert sound.rate == decoding.OPUS_RATE
+        assert sound.seconds == pytest.approx(len(speech) / RATE)
+        assert sum(map(len, sound.blocks)) == 3 * len(speech)
+
+
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
 def test_any_rate_is_resampled(rate):
     times = np.arange(2 * rate) / rate
