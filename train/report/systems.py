@@ -1,6 +1,7 @@
 """README's table of systems: what each recipe reaches on new speakers, beside speakers that it heard in training."""
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,30 @@ def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str
             missing = f"python -m benchmarks.egemaps --protocol {CROSS_CORPUS} --recipe {recipe}"
             raise ValueError(f"The baseline of the same clips is missing: {missing}.")
         commands += [f"`{metrics['command']}`", f"`{baseline['command']}`"]
-        for corpus, figures in metrics["corpora"].items():
-            other = baseline["folds"][corpus]
-            gain = 100 * (figures["uar"] - other["uar"])
-            cells = [uar_and_accuracy(figures)[0], uar_and_accuracy(other)[0], f"{gain:+.1f}"]
-            lines.append([f"`{recipe}`", corpus_title(corpus), len(metrics["labels"]), figures["clips"], *cells])
+        pairs = {corpus: (figures, baseline["folds"][corpus]) for corpus, figures in metrics["corpora"].items()}
+        for name, pair in [*pairs.items(), (mean_title(pairs), mean_of_pairs(pairs.values()))]:
+            own, other = (one["uar"] for one in pair)
+            cells = [*(uar_and_accuracy(one)[0] for one in pair), f"{100 * (own - other):+.1f}"]
+            lines.append([f"`{recipe}`", corpus_title(name), len(metrics["labels"]), pair[0]["clips"], *cells])
     header = ("recipe", "tested on", "labels", "clips", "UAR % (95 % interval)", "eGeMAPS and an SVM", "difference")
     return f"{table(header, lines)}\n\nBy {' and '.join(dict.fromkeys(commands))}." if lines else ""
+
+
+def mean_title(corpora: Collection[str]) -> str:
+    """What a table calls the mean over corpora."""
+    return f"mean of {len(corpora)} corpora"
+
+
+def mean_of_pairs(pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Mean UAR and accuracy of what a recipe reaches, and of its baseline; every corpus counts the same."""
+    return [
+        {
+            **{name: statistics.fmean(one[name] for one in figures) for name in ("uar", "accuracy")},
+            "clips": sum(one["clips"] for one in figures),
+            "uar_interval": None,
+        }
+        for figures in zip(*pairs, strict=True)
+    ]
 
 
 def adapted_table(runs: Sequence[Path]) -> str:

@@ -218,6 +218,7 @@ def test_unknown_corpora_stand_beside_the_baseline_of_the_same_clips(tmp_path):
     assert [line.strip("| ").split(" | ") for line in lines[2:]] == [
         ["`ravdess_lstm`", "RAVDESS", "2", "1440", "45.0 (40.0 – 50.0)", "34.0 (30.0 – 40.0)", "+11.0"],
         ["`ravdess_lstm`", "TESS", "2", "1440", "30.0", "38.0", "-8.0"],
+        ["`ravdess_lstm`", "mean of 2 corpora", "2", "2880", "37.5", "36.0", "+1.5"],
     ]
     assert last == "By `python -m train crossvalidate` and `python -m benchmarks.egemaps`."
     assert systems_table([known, unknown]) == systems_table([known])
