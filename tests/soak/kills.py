@@ -147,7 +147,7 @@ def archive(shared: Path) -> Task:
 
     def result(folder: Path) -> Any:
         table = pd.read_parquet(folder / "scores.parquet")
-        return sorted(path.name for path in folder.iterdir()), table.round(4).to_dict()
+        return sorted(path.name for path in folder.iterdir()), table.round(4).to_json()
 
     return Task(begin, begin, result, counted=False)
 
