@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import features, length, prediction, startup, training
 from benchmarks.measuring import Outcome
+from benchmarks.picture import draw
 
 
 BENCHMARKS = {
@@ -29,7 +30,7 @@ def main() -> int:
     """Measure, print a table, write the figures; 1 if a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
-    parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--output", type=Path, help="write the figures to this JSON file, and a picture beside it")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
@@ -39,7 +40,9 @@ def main() -> int:
     for outcome in measured:
         print(outcome.line())
     if options.output:
-        options.output.write_text(json.dumps(as_data(outcomes, options.output), indent=2) + "\n")
+        data = as_data(outcomes, options.output)
+        options.output.write_text(json.dumps(data, indent=2) + "\n")
+        draw(data["outcomes"], options.output.with_suffix(".png"))
     return 0 if all(outcome.holds for outcome in measured) else 1
 
 

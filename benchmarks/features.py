@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import torch
 
-from benchmarks.measuring import Outcome, medians
+from benchmarks.measuring import Outcome, compared, seconds_in_turns
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 
 
@@ -35,10 +35,10 @@ def run() -> list[Outcome]:
 
     outcomes = []
     for name, batch, bar in (("MFCC of one clip", clips[:1], 1.5), (f"MFCC of a batch of {BATCH}", clips, 3.0)):
-        ours, theirs = medians(
-            lambda batch=batch: extractor(batch, sampling_rate=rate, return_tensors="pt"),
-            lambda batch=batch: peer(batch),
-            ROUNDS,
-        )
-        outcomes.append(Outcome(name, "librosa", 1e3 * ours, 1e3 * theirs, "ms", bar, "faster"))
+        ways = {
+            "ours": lambda batch=batch: extractor(batch, sampling_rate=rate, return_tensors="pt"),
+            "librosa": lambda batch=batch: peer(batch),
+        }
+        ours, theirs = (1e3 * seconds for seconds in seconds_in_turns(ways, ROUNDS).values())
+        outcomes.append(compared(name, "librosa", ours, theirs, "ms", bar, "faster"))
     return outcomes

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.measuring import Outcome, medians_in_turns
+from benchmarks.measuring import Outcome, compared, seconds_in_turns
 from ser_model.audio_io import SAMPLING_RATE
 from ser_model.recognizer import EmotionRecognizer
 from train.augment.voice import speech_like
@@ -32,10 +32,16 @@ def run() -> list[Outcome]:
             for length, path in paths.items()
             for door, recognizer in recognizers.items()
         }
-        seconds = medians_in_turns(answers, ROUNDS, warm_up=1)
+        seconds = seconds_in_turns(answers, ROUNDS, warm_up=1)
     return [
-        Outcome(
-            f"recording of {length} to answer, {door}", "real time", took, float(LENGTHS[length]), "s", BAR, "faster"
+        compared(
+            f"recording of {length} to answer, {door}",
+            "real time",
+            took,
+            np.full(ROUNDS, float(LENGTHS[length])),
+            "s",
+            BAR,
+            "faster",
         )
         for (length, door), took in seconds.items()
     ]

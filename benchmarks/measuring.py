@@ -1,10 +1,14 @@
-"""How things are measured: ours and the peer in turns, medians, and the ratio of both."""
+"""How things are measured: ours and the peer in turns, medians, the ratio of both, and how it spreads."""
 
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+
+MIDDLE_HALF = (0.25, 0.75)  # quantiles
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Outcome:
         bar: what the figure has to reach.
         kind: `faster` (peer / ours is at least the bar), `ratio` (ours / peer is at most the bar) or `limit` (ours is
             at most the bar; there is no peer).
+        spread: of the figure, in the middle half of the rounds; None where there was one round.
     """
 
     name: str
@@ -29,6 +34,7 @@ class Outcome:
     unit: str
     bar: float
     kind: str
+    spread: tuple[float, float] | None = None
 
     @property
     def figure(self) -> float:
@@ -63,19 +69,25 @@ def limited(name: str, value: float, unit: str, bar: float) -> Outcome:
     return Outcome(name, "a limit", value, bar, unit, bar, "limit")
 
 
-def medians(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int, warm_up: int = 2) -> tuple[float, float]:
-    """Median seconds of both, run in turns."""
-    seconds = medians_in_turns({"ours": ours, "peer": peer}, rounds, warm_up)
-    return seconds["ours"], seconds["peer"]
+def compared(
+    name: str, peer_name: str, ours: np.ndarray, peer: np.ndarray, unit: str, bar: float, kind: str
+) -> Outcome:
+    """The comparison of what ours and the peer took, (rounds,) each, in turns; arguments as in [`Outcome`]."""
+    ratios = peer / ours if kind == "faster" else ours / peer
+    low, high = np.quantile(ratios, MIDDLE_HALF)
+    medians = float(np.median(ours)), float(np.median(peer))
+    return Outcome(name, peer_name, *medians, unit, bar, kind, (float(low), float(high)))
 
 
-def medians_in_turns(functions: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int = 2) -> dict[str, float]:
-    """Median seconds of each, run in turns so that whatever else the machine does hits all alike."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
+def seconds_in_turns(
+    functions: Mapping[Any, Callable[[], Any]], rounds: int, warm_up: int = 2
+) -> dict[Any, np.ndarray]:
+    """Seconds of each in every round, run in turns so that whatever else the machine does hits all alike."""
+    times: dict[Any, list[float]] = {name: [] for name in functions}
     for index in range(warm_up + rounds):
         for name, function in functions.items():
             start = time.perf_counter()
             function()
             if index >= warm_up:
                 times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(collected) for name, collected in times.items()}
+    return {name: np.array(collected) for name, collected in times.items()}

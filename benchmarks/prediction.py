@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks.keras_peer import is_installed, keras_process
-from benchmarks.measuring import Outcome, medians_in_turns
+from benchmarks.measuring import Outcome, compared, seconds_in_turns
 from ser_model.audio_io import SAMPLING_RATE, load_audio
 from ser_model.backend import Backend
 from ser_model.recognizer import BATCH_SIZE, EmotionRecognizer
@@ -57,28 +57,17 @@ def run() -> list[Outcome]:
             peers[CLASSIC] = stack.enter_context(classic(path, Path(folder)))
         waveform = load_audio(path)
         answers = {"ours": recognizers["onnx"].predict, "activity": lambda _path: has_speech(waveform), **peers}
-        alone = medians_in_turns(
+        alone = seconds_in_turns(
             {name: lambda answer=answer: answer(path) for name, answer in answers.items()}, ROUNDS
         )
-    outcomes = [
-        Outcome(
-            f"file of {SECONDS:g} s to answer",
-            name,
-            1e3 * alone["ours"],
-            1e3 * alone[name],
-            "ms",
-            BARS[name],
-            "faster",
-        )
-        for name in peers
-    ]
-    times = {name: 1e3 * seconds for name, seconds in alone.items()}
+    times, file = {name: 1e3 * seconds for name, seconds in alone.items()}, f"file of {SECONDS:g} s to answer"
+    outcomes = [compared(file, name, times["ours"], times[name], "ms", BARS[name], "faster") for name in peers]
     pytorch = (times[PYTORCH], times[WAV2VEC2], "ms", PYTORCH_BAR, "faster")
     activity = (times["activity"], times["ours"], "ms", SHARE_BAR, "ratio")
     return [
         *outcomes,
-        Outcome(f"file of {SECONDS:g} s to answer in PyTorch", WAV2VEC2, *pytorch),
-        Outcome("speech activity alone", "ours", *activity),
+        compared(f"{file} in PyTorch", WAV2VEC2, *pytorch),
+        compared("speech activity alone", "ours", *activity),
         *without_decoding(recognizers),
     ]
 
@@ -91,14 +80,14 @@ def without_decoding(recognizers: dict[str, EmotionRecognizer]) -> list[Outcome]
     for name, recognizer in recognizers.items():
         contestants[name, "batch"] = functools.partial(recognizer.backend.run, clips)
         contestants[name, "alone"] = functools.partial(one_by_one, recognizer.backend, clips)
-    seconds = medians_in_turns(contestants, ROUNDS)
+    seconds = seconds_in_turns(contestants, ROUNDS)
     times = {key: 1e3 * value / BATCH_SIZE for key, value in seconds.items()}
     alone, batched = "features and network, a clip alone", f"features and network, a clip in a batch of {BATCH_SIZE}"
     ours, ours_alone = times["onnx", "batch"], times["onnx", "alone"]
     return [
-        Outcome(alone, PYTORCH, ours_alone, times["torch", "alone"], "ms", NETWORK_BAR, "faster"),
-        Outcome(batched, PYTORCH, ours, times["torch", "batch"], "ms", NETWORK_BAR, "faster"),
-        Outcome(batched, "a clip alone", ours, ours_alone, "ms", BATCH_BAR, "ratio"),
+        compared(alone, PYTORCH, ours_alone, times["torch", "alone"], "ms", NETWORK_BAR, "faster"),
+        compared(batched, PYTORCH, ours, times["torch", "batch"], "ms", NETWORK_BAR, "faster"),
+        compared(batched, "a clip alone", ours, ours_alone, "ms", BATCH_BAR, "ratio"),
     ]
 
 

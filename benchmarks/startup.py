@@ -8,7 +8,7 @@ from pathlib import Path
 
 import soundfile
 
-from benchmarks.measuring import Outcome, limited, medians
+from benchmarks.measuring import Outcome, compared, limited, seconds_in_turns
 from ser_model.audio_io import SAMPLING_RATE
 from train.augment.voice import speech_like
 
@@ -26,10 +26,11 @@ def run() -> list[Outcome]:
         path = Path(folder, "clip.wav")
         soundfile.write(path, speech_like(3.0), SAMPLING_RATE)
         ours = [sys.executable, "-m", "ser_model", str(path)]
-        seconds = medians(lambda: start(ours), lambda: start(peer), ROUNDS, warm_up=1)
+        commands = {"ours": lambda: start(ours), "peer": lambda: start(peer)}
+        seconds = seconds_in_turns(commands, ROUNDS, warm_up=1)
         megabytes = peak_memory(ours)
     return [
-        Outcome("start to first answer", "the bare imports", *seconds, "s", TIME_BAR, "ratio"),
+        compared("start to first answer", "the bare imports", *seconds.values(), "s", TIME_BAR, "ratio"),
         limited("peak memory of an answer", megabytes, "MB", MEMORY_BAR),
     ]
 

@@ -17,7 +17,7 @@ from transformers import PrinterCallback
 
 from benchmarks.clips import write_corpora
 from benchmarks.keras_peer import KerasMissingError, keras_process
-from benchmarks.measuring import Outcome, limited, medians
+from benchmarks.measuring import Outcome, compared, limited, seconds_in_turns
 from benchmarks.startup import peak_memory
 from ser_model.modeling_ser import SERForAudioClassification
 from train.data import load_corpora
@@ -113,10 +113,10 @@ def keras_outcomes(folder: Path) -> Iterator[Outcome]:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             with keras_process(batches, folder, threads) as keras:
-                seconds = medians(trainer.train, keras.train, KERAS_ROUNDS, warm_up=1)
-            ours, theirs = (1e3 * value / len(dataset) for value in seconds)
+                seconds = seconds_in_turns({"ours": trainer.train, "Keras": keras.train}, KERAS_ROUNDS, warm_up=1)
+            ours, theirs = (1e3 * values / len(dataset) for values in seconds.values())
             name = f"training of ravdess_lstm, a clip, {threads} thread{'s' if threads > 1 else ''}"
-            yield Outcome(name, "Keras", ours, theirs, "ms", KERAS_BAR, "faster")
+            yield compared(name, "Keras", ours, theirs, "ms", KERAS_BAR, "faster")
     except KerasMissingError as error:
         print(f"skipped: training against Keras; {error}", flush=True)
     finally:

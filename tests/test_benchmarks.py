@@ -2,17 +2,28 @@
 
 import json
 
+import numpy as np
+
 from benchmarks.__main__ import BENCHMARKS, as_data
-from benchmarks.measuring import Outcome, limited, medians_in_turns
+from benchmarks.measuring import Outcome, compared, limited, seconds_in_turns
 
 
 def test_all_take_turns():
     order = []
     functions = {name: lambda name=name: order.append(name) for name in ("ours", "one", "another")}
-    seconds = medians_in_turns(functions, rounds=2, warm_up=1)
+    seconds = seconds_in_turns(functions, rounds=2, warm_up=1)
     assert order == ["ours", "one", "another"] * 3
     assert seconds.keys() == functions.keys()
-    assert all(value >= 0 for value in seconds.values())
+    assert all(values.shape == (2,) and (values >= 0).all() for values in seconds.values())
+
+
+def test_a_comparison_has_medians_and_the_spread_of_its_rounds():
+    ours, peer = np.array([1.0, 2.0, 4.0, 2.0, 2.0]), np.array([4.0, 8.0, 8.0, 8.0, 8.0])
+    faster = compared("answer", "a peer", ours, peer, "ms", 3.0, "faster")
+    assert (faster.ours, faster.peer, faster.figure, faster.spread) == (2.0, 8.0, 4.0, (4.0, 4.0))
+    longer = compared("answer", "a peer", np.array([1.0, 2.0, 3.0]), np.ones(3), "ms", 3.0, "ratio")
+    assert longer.spread == (1.5, 2.5)
+    assert limited("memory", 1.0, "MB", 2.0).spread is None
 
 
 def test_a_run_of_one_keeps_the_others(tmp_path):

@@ -251,12 +251,18 @@ def readme_results(metrics: Mapping[str, Any]) -> str:
 def readme_benchmarks(benchmarks: Mapping[str, Any]) -> str:
     """The benchmarks as README shows them."""
     rows = [
-        [outcome["name"], outcome["peer_name"], f"{outcome['figure']:.1f}", UNITS[outcome["kind"]].format(**outcome)]
-        + ["yes" if outcome["holds"] else "**missed**"]
+        [outcome["name"], outcome["peer_name"], f"{outcome['figure']:.1f}", spread_text(outcome)]
+        + [UNITS[outcome["kind"]].format(**outcome), "yes" if outcome["holds"] else "**missed**"]
         for outcome in benchmarks["outcomes"]
     ]
     written = f"Written to [`benchmarks/results.json`](../benchmarks/results.json) by `{benchmarks['command']}`."
-    return table(["what", "against", "figure", "which is", "bar holds"], rows) + f"\n\n{written}"
+    return table(["what", "against", "figure", "middle half", "which is", "bar holds"], rows) + f"\n\n{written}"
+
+
+def spread_text(outcome: Mapping[str, Any]) -> str:
+    """Lower and upper end of the middle half of the rounds; a dash where there was one round."""
+    spread = outcome.get("spread")
+    return " – ".join(f"{value:.1f}" for value in spread) if spread else "–"
 
 
 def replace_block(text: str, name: str, content: str) -> str:
