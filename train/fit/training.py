@@ -349,10 +349,22 @@ def training_arguments(recipe: Recipe, folder: Path = Path(), seed: int = 0, **o
     output_dir = os.path.abspath(folder)
     defaults = TRAINING_DEFAULTS | (streaming_defaults(recipe) if recipe.streaming else {}) | best
     arguments = TrainingArguments(output_dir=output_dir, seed=seed, **(defaults | recipe.training | overrides))
+    if arguments.bf16 and not has_bfloat16_lstm(arguments.device):
+        raise RecipeError("training.bf16: this processor has no LSTM in bfloat16; leave it out, or train on a GPU.")
     if arguments.n_gpu > 1:  # DataParallel gathers along the first dimension, which is the heads' in head_logits
         logger.warning("One process trains on one GPU; for all: torchrun --nproc_per_node %d -m ...", arguments.n_gpu)
         arguments._n_gpu = 1
     return arguments
+
+
+def has_bfloat16_lstm(device: torch.device) -> bool:
+    """Whether an LSTM runs in bfloat16 there; on a CPU, oneDNN has one for some processors only (AVX-512)."""
+    try:
+        with torch.autocast(device.type, torch.bfloat16):
+            torch.nn.LSTM(1, 1, device=device)(torch.zeros(1, 1, 1, device=device))
+    except RuntimeError:
+        return False
+    return True
 
 
 def streaming_defaults(recipe: Recipe) -> dict[str, Any]:

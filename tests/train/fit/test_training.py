@@ -33,9 +33,16 @@ from train.data.dataset import (
 )
 from train.data.randomness import Epoch
 from train.data.waveform_rows import WaveformRows
-from train.fit.recipe import Recipe, load_recipe, recipe_names
+from train.fit.recipe import Recipe, RecipeError, load_recipe, recipe_names
 from train.fit.run_folder import locked
-from train.fit.training import build_trainer, every_training_clip, log_priors, set_statistics, training_arguments
+from train.fit.training import (
+    build_trainer,
+    every_training_clip,
+    has_bfloat16_lstm,
+    log_priors,
+    set_statistics,
+    training_arguments,
+)
 
 
 TINY = ["training.num_train_epochs=2", "training.per_device_train_batch_size=16", "training.disable_tqdm=true"]
@@ -199,6 +206,7 @@ def test_the_loss_falls(changes, corpora, tmp_path):
     assert after["eval_uar"] > before["eval_uar"]
 
 
+@pytest.mark.skipif(not has_bfloat16_lstm(torch.device("cpu")), reason="this processor has no LSTM in bfloat16")
 def test_training_in_bfloat16_learns_and_keeps_its_weights_whole(corpora, tmp_path):
     settings = small_recipe().training | {"bf16": True}
     trainer, computed_in = trainer_of(small_recipe(training=settings), corpora, tmp_path), set()
@@ -209,6 +217,13 @@ def test_training_in_bfloat16_learns_and_keeps_its_weights_whole(corpora, tmp_pa
     assert trainer.evaluate()["eval_loss"] < before["eval_loss"]
     assert torch.bfloat16 in computed_in
     assert {parameter.dtype for parameter in trainer.model.parameters()} == {torch.float32}
+
+
+def test_bfloat16_that_a_processor_lacks_is_refused(monkeypatch):
+    monkeypatch.setattr("train.fit.training.has_bfloat16_lstm", lambda _device: False)
+    with pytest.raises(RecipeError, match="this processor has no LSTM in bfloat16"):
+        training_arguments(small_recipe(training=small_recipe().training | {"bf16": True}))
+    training_arguments(small_recipe())
 
 
 def batches(trainer, epoch: int) -> list[dict[str, torch.Tensor]]:
