@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.__main__ import BENCHMARKS, as_data
 from benchmarks.measuring import Outcome, compared, limited, seconds_in_turns
+from benchmarks.picture import as_speed, draw
 
 
 def test_all_take_turns():
@@ -42,3 +43,18 @@ def test_a_missed_bar_is_marked():
     missed = Outcome("answer", "a peer", 2.0, 2.0, "ms", 1.5, "faster")
     assert not missed.holds
     assert missed.line().startswith("MISSED answer: 1.0 times faster (at least 1.5)")
+
+
+def test_the_picture_has_comparisons_with_and_without_a_spread(tmp_path):
+    outcomes = [
+        Outcome("answer", "a peer", 2.0, 8.0, "ms", 3.0, "faster", (3.5, 4.5)),
+        Outcome("start", "a peer", 1.0, 4.0, "s", 0.3, "ratio"),
+        limited("memory", 1.0, "MB", 2.0),
+    ]
+    assert [as_speed(one.as_data(), one.figure) for one in outcomes[:2]] == [[4.0], [4.0]]
+    pictures = []
+    for count in (2, 3):  # a limit has no peer to be drawn beside
+        draw([one.as_data() for one in outcomes[:count]], tmp_path / "picture.png")
+        pictures.append((tmp_path / "picture.png").read_bytes())
+    assert pictures[0] == pictures[1]
+    assert pictures[0].startswith(b"\x89PNG")

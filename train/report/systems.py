@@ -97,7 +97,7 @@ def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str
     return f"{table(header, lines)}\n\nBy {' and '.join(dict.fromkeys(commands))}." if lines else ""
 
 
-def mean_title(corpora: Collection[str]) -> str:
+def mean_title(corpora: Collection) -> str:
     """What a table calls the mean over corpora."""
     return f"mean of {len(corpora)} corpora"
 
