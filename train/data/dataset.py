@@ -65,7 +65,8 @@ class UtteranceRows(torch.utils.data.Dataset):
     """
 
     def __init__(self, dataset: Dataset, columns: Mapping[str, np.ndarray] | None = None):
-        self.analyses = dataset.select_columns("log_mel").with_format("numpy")
+        # The other columns stay: a table that has lost those of a block does not reach workers that are not forked.
+        self.analyses = dataset.with_format("numpy", columns=["log_mel"])
         self.columns = {"label": np.array(dataset["label"][:]), "row": np.arange(len(dataset)), **(columns or {})}
 
     def __len__(self) -> int:

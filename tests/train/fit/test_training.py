@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -230,6 +231,13 @@ def batches(trainer, epoch: int) -> list[dict[str, torch.Tensor]]:
     """All training batches of an epoch."""
     trainer.epoch.set(epoch)
     return [{name: values.clone() for name, values in batch.items()} for batch in trainer.get_train_dataloader()]
+
+
+def test_rows_reach_workers_that_are_not_forked(corpora, tmp_path):
+    rows = trainer_of(small_recipe(), corpora, tmp_path).train_dataset
+    sent = pickle.loads(pickle.dumps(rows))  # as a data loader does where processes are spawned
+    assert len(sent) == len(rows) > 0
+    np.testing.assert_array_equal(sent[len(sent) - 1]["log_mel"], rows[len(rows) - 1]["log_mel"])
 
 
 @pytest.mark.parametrize(
