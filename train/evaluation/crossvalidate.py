@@ -32,8 +32,8 @@ from train.evaluation.scoring import (
     unweighted_average_recall,
     write_predictions,
 )
-from train.fit.checkpoint import Checkpoint
-from train.fit.recipe import Recipe, RecipeError
+from train.fit.checkpoint import Checkpoint, load_relative
+from train.fit.recipe import Recipe, RecipeError, load_recipe
 from train.fit.resuming import last_whole_checkpoint, load_state
 from train.fit.run_folder import claimed
 from train.fit.training import REFIT_FOLDER, TRAINER_FOLDER, allowed_labels, fit, shares_of_corpora
@@ -43,6 +43,7 @@ from train.plots.figures import save_pooled_states
 logger = logging.getLogger(__name__)
 
 LOG_FILE = "log.txt"
+START_FOLDER = "start"  # in a round's folder: the checkpoint that its training goes on from
 SHOWN_ROUNDS = 3
 
 
@@ -121,10 +122,6 @@ def check_arguments(seeds: Sequence[int], jobs: int | None) -> None:
 def load_task(recipe: Recipe, protocol: str, corpora_root: Path) -> tuple[Recipe, Dataset]:
     """The recipe with the labels of the protocol's task, and its utterances."""
     task = get_protocol(protocol)
-    if recipe.start:
-        raise RecipeError(
-            f"{recipe.name} goes on from {recipe.start}, which has heard test speakers: cross-validate that one."
-        )
     if task.labels:
         recipe = with_labels(recipe, task.labels, task.label_map)
     dataset = load_utterances(recipe, corpora_root)
@@ -181,7 +178,20 @@ def describe_settings(recipe: Recipe, protocol: str, dataset: Dataset, corpora_r
     root = Path(os.path.abspath(corpora_root.expanduser()))
     rows = sorted((relative(path, root), label, speaker) for path, label, speaker in columns)
     clips = {"number": len(dataset), "sha256": hashlib.sha256(json.dumps(rows).encode()).hexdigest()}
-    return {"protocol": protocol, "clips": clips, "recipe": recipe.to_dict()}
+    start = start_recipe(recipe)
+    return {
+        "protocol": protocol,
+        "clips": clips,
+        "recipe": recipe.to_dict(),
+        **({"start": start.to_dict()} if start else {}),
+    }
+
+
+def start_recipe(recipe: Recipe) -> Recipe | None:
+    """The recipe whose checkpoint this one goes on from, with this one's labels; None if there is none."""
+    if recipe.start is None:
+        return None
+    return dataclasses.replace(load_recipe(recipe.start), labels=recipe.labels, label_map=recipe.label_map)
 
 
 def run_rounds(rounds: Sequence[Round], recipe: Recipe, dataset: Dataset, corpora_root: Path, jobs: int) -> None:
@@ -217,8 +227,14 @@ def progress(running: Iterable[Round]) -> str:
 
 def epochs_of(entry: Round) -> str:
     """How far a round's training is, by the Trainer's last checkpoint: "seed 0 fold1: epoch 3/40"."""
-    folder = entry.folder / TRAINER_FOLDER
-    for where, name in ((folder / REFIT_FOLDER, "refit, epoch"), (folder, "epoch")):
+    folder, start = (where / TRAINER_FOLDER for where in (entry.folder, entry.folder / START_FOLDER))
+    trainings = {
+        folder / REFIT_FOLDER: "refit, epoch",
+        folder: "epoch",
+        start / REFIT_FOLDER: "start, refit, epoch",
+        start: "start, epoch",
+    }
+    for where, name in trainings.items():
         try:
             last = last_whole_checkpoint(where)
             state = last and load_state(last)
@@ -245,8 +261,9 @@ def run_round(entry: Round, recipe: Recipe, dataset: Dataset, corpora_root: Path
     left_out = not set(splits["test"]["corpus"][:]) <= set(splits["train"]["corpus"][:])
     if left_out:
         splits["test"] = with_trained_labels(splits["test"], splits["train"])
+    start = trained_start(entry, recipe, splits)
     splits["train"] = shares_of_corpora(splits["train"], recipe.shares)
-    checkpoint = fit(recipe, splits, entry.folder, seed=entry.seed, resume=True)
+    checkpoint = fit(recipe, splits, entry.folder, seed=entry.seed, resume=True, start=start)
     check_unheard(checkpoint, entry.fold, splits["test"])
     predictions = predict(checkpoint.model, checkpoint.extractor, splits["test"])
     if recipe.mask_labels and not left_out:  # nobody knows the labels of a corpus that was never heard
@@ -254,8 +271,32 @@ def run_round(entry: Round, recipe: Recipe, dataset: Dataset, corpora_root: Path
         predictions = among_labels_of_corpora(predictions, allowed, recipe.labels)
     draw_states(checkpoint, splits["test"], entry)
     write_predictions(predictions.assign(fold=entry.fold.name, seed=entry.seed), entry.predictions, corpora_root)
-    shutil.rmtree(entry.folder / TRAINER_FOLDER, ignore_errors=True)
+    for folder in (entry.folder, entry.folder / START_FOLDER):
+        shutil.rmtree(folder / TRAINER_FOLDER, ignore_errors=True)
     logger.info("finished in %.0f s", time.monotonic() - started)
+
+
+def trained_start(entry: Round, recipe: Recipe, splits: Mapping[str, Dataset]) -> Checkpoint | None:
+    """The checkpoint that the round's training goes on from, trained on its part of the same speakers; None if none.
+
+    Raises:
+        CorpusError: the fold leaves it no clips to train on, or to choose with.
+        RecipeError: it is of another network.
+    """
+    start = start_recipe(recipe)
+    if start is None:
+        return None
+    parts = {name: of_corpora(splits[name], start.corpora) for name in ("train", "validation")}
+    if empty := [name for name, part in parts.items() if not len(part)]:
+        raise CorpusError(f"{entry.name}: {recipe.start} has no clips for {' and '.join(empty)} in this fold.")
+    parts["train"] = shares_of_corpora(parts["train"], start.shares)
+    fit(start, parts, entry.folder / START_FOLDER, seed=entry.seed, resume=True)
+    return load_relative(recipe, entry.folder / START_FOLDER)
+
+
+def of_corpora(dataset: Dataset, corpora: Sequence[str]) -> Dataset:
+    """The clips of some corpora."""
+    return dataset.select([row for row, corpus in enumerate(dataset["corpus"][:]) if corpus in corpora])
 
 
 def check_unheard(checkpoint: Checkpoint, fold: Fold, test: Dataset) -> None:

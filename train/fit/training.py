@@ -207,6 +207,7 @@ def fit(
     seed: int = 0,
     resume: bool = False,
     num_proc: int | None = None,
+    start: Checkpoint | None = None,
 ) -> Checkpoint:
     """
     Train a recipe and write the checkpoint.
@@ -218,6 +219,7 @@ def fit(
         seed: of the weights, the order and the augmentation.
         resume: go on from the last checkpoint in `output`, if there is one.
         num_proc: processes that decode clips.
+        start: what a recipe with `start` goes on from; by default the checkpoint of that name beside `output`.
 
     Returns:
         The checkpoint, its model's temperature fitted on validation utterances. With `recipe.refit` another training
@@ -228,7 +230,7 @@ def fit(
         CorpusError: all clips to train on have the same label.
         RecipeError: the checkpoint to start from is not there, or of another network.
     """
-    start = start_of(recipe, output)
+    start = start or start_of(recipe, output)
     if isinstance(splits["train"], Dataset):  # the labels of a stream were counted when it was made
         check_classes(label_counts(splits["train"]))
     extractor = recipe.feature_extractor()

@@ -13,8 +13,10 @@ from pathlib import Path
 import datasets
 import pandas as pd
 import pytest
+import torch
 import yaml
 from filelock import FileLock
+from safetensors.torch import load_file
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 from transformers import TrainerState
 
@@ -125,6 +127,23 @@ def test_no_test_speaker_is_trained_on_or_chosen_with(finished):
             content = json.loads((finished / str(seed) / speaker / "recipe.json").read_text())
             assert content["speakers"] == [other for other in SPEAKERS if other != speaker]
             assert content["seed"] == seed
+
+
+def test_what_a_recipe_starts_from_is_trained_on_the_same_speakers(recipe, corpora, tmp_path):
+    further = tmp_path / "further.yaml"
+    still = RECIPE["training"] | {"learning_rate": 0.0, "num_train_epochs": 1}
+    changes = {"start": str(recipe), "refit": True, "early_stopping_patience": 0, "training": still}
+    further.write_text(yaml.safe_dump(RECIPE | changes))
+    run(further, corpora, tmp_path / "run", folds=["savee-JE"], jobs=1)
+    folder = tmp_path / "run" / "0" / "savee-JE"
+    start, end = (load_file(where / "model.safetensors") for where in (folder / "start", folder))
+    assert all(torch.equal(start[name], end[name]) for name in end)  # at this rate of learning
+    assert not {path.name for path in folder.rglob("*")} & {"trainer"}
+    for where in (folder / "start", folder):
+        speakers = json.loads((where / "recipe.json").read_text())["speakers"]
+        assert set(speakers) == set(SPEAKERS) - {"savee-JE"}
+    recipe_of_start = json.loads((tmp_path / "run" / "settings.json").read_text())["start"]
+    assert recipe_of_start["training"] == RECIPE["training"]
 
 
 def test_validation_speakers_come_out_of_the_training_speakers(corpora):
