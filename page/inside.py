@@ -7,7 +7,6 @@ import numpy as np
 
 from ser_model.audio_io import SAMPLING_RATE
 from ser_model.backend import Backend
-from ser_model.inspection import inspect
 
 
 MAX_SECONDS = 30  # of a recording are shown
@@ -42,6 +41,8 @@ def nothing() -> Inside:
 
 def look_inside(backend: Backend, waveform: np.ndarray) -> Inside:
     """Pictures of the first `MAX_SECONDS` of a waveform at 16 kHz, float32 (samples,)."""
+    from ser_model.inspection import inspect  # PyTorch; nothing else of the page needs it
+
     shown = waveform[: MAX_SECONDS * SAMPLING_RATE]
     inspection = inspect(backend, shown)
     log_mel = fewer_columns(inspection.log_mel)

@@ -133,6 +133,12 @@ def test_end_that_an_import_swallows_comes_all_the_same(tmp_path):
     assert list(tmp_path.glob("ser-*")) == []
 
 
+def test_page_starts_without_pytorch(tmp_path):
+    program = "import app, os, sys\napp.loading.result()\nos._exit('torch' in sys.modules)\n"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", program], cwd=PROJECT, env=environment, check=False).returncode == 0
+
+
 def test_page_that_is_still_loading_ends(checkpoint, tmp_path):
     with served_page(tmp_path, checkpoint) as page:
         page.process.terminate()
