@@ -38,6 +38,9 @@ class SERConfig(PreTrainedConfig):
     Args:
         feature_size (`int`, defaults to 40):
             Features per frame that the extractor gives.
+        feature_names (`list[str]`, *optional*):
+            What these are, in order: the `feature_names` of the extractor, which is refused beside the weights when it
+            has others. By default not known.
         feature_dropout (`float`, defaults to 0.0):
             Probability, in training, that the sequence lacks a feature from the first frame of an utterance to its
             last. Functionals are made of all.
@@ -95,6 +98,7 @@ class SERConfig(PreTrainedConfig):
     model_type = "ser"
 
     feature_size: int = 40
+    feature_names: list[str] | None = None
     feature_dropout: float | int = 0.0
     conv_channels: list[int] = field(default_factory=list)
     conv_kernel_sizes: list[int] = field(default_factory=list)

@@ -89,6 +89,11 @@ def load_settings(folder: Path) -> tuple[SERConfig, SERFeatureExtractor]:
             f"'{folder}' is inconsistent: {EXTRACTOR_FILE} gives {extractor.feature_size} features per frame, "
             f"{CONFIG_FILE} expects {config.feature_size}."
         )
+    if config.feature_names not in (None, extractor.feature_names):
+        raise OSError(
+            f"'{folder}' is inconsistent: {EXTRACTOR_FILE} gives {', '.join(extractor.feature_names)}, {CONFIG_FILE} "
+            f"expects {', '.join(config.feature_names)}."
+        )
     return config, extractor
 
 

@@ -338,6 +338,7 @@ def test_a_damaged_config(damaged, content):
         ("config.json", {"conv_strides": [0]}, "conv_strides takes up to 64 numbers"),
         ("config.json", {"attention_heads": 10**9}, "attention_heads must be from 1 to 8192"),
         ("config.json", {"feature_size": 10**9}, "feature_size must be from 1 to 8192"),
+        ("config.json", {"feature_names": ["log_mel"]}, "gives mfcc, mfcc_delta, config.json expects log_mel"),
         ("config.json", {"voice_directions": 10**9}, "voice_directions must be from 0 to 8192"),
         ("config.json", {"lstm_dropout": math.nan}, "lstm_dropout is a share"),
         ("config.json", {"dtype": "float7"}, "float7"),

@@ -184,8 +184,10 @@ class Recipe:
 
     def config(self) -> SERConfig:
         """The network's configuration."""
+        extractor = self.feature_extractor()
         return SERConfig(
-            feature_size=self.feature_extractor().feature_size,
+            feature_size=extractor.feature_size,
+            feature_names=extractor.feature_names,
             id2label=dict(enumerate(self.labels)),
             label2id={label: index for index, label in enumerate(self.labels)},
             **self.network,
