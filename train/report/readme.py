@@ -24,7 +24,7 @@ from train.report.model_card import (
 from train.report.systems import (
     adapted_table,
     baseline_of_clips,
-    choice_notes,
+    caveat_notes,
     cross_corpus_table,
     mean_of_pairs,
     mean_title,
@@ -222,7 +222,7 @@ def readme_systems(baselines: Mapping[str, Mapping[str, Any]]) -> str:
     runs = recorded_runs()
     of_one_corpus = [entry for entry in baselines.values() if len(entry["trained_on"]) == 1]
     parts = [systems_table([*runs, PRETRAINED], of_one_corpus), EMODB_AT_HAND]
-    if notes := choice_notes(runs):
+    if notes := caveat_notes(runs):
         parts.append(folded("Which figures are not free of a choice, and UAR by fold", notes))
     if unknown := cross_corpus_table(runs, baselines):
         parts += [UNKNOWN_CORPORA, unknown]

@@ -198,6 +198,7 @@ def cross_validation_table(checkpoint: Path) -> str:
     if checkpoint.resolve() != PRETRAINED:
         return ""
     network = layers_of(read_object(checkpoint / RECIPE_FILE))
+    runs = [run for run in recorded_runs() if layers_of(read_metrics(run)["recipe"]) == network]
     lines = [
         [
             f"`{row['recipe']}`",
@@ -213,8 +214,7 @@ def cross_validation_table(checkpoint: Path) -> str:
             percent(row["accuracy"]),
             *(percent(row["figures"]["uar_by_sex"].get(sex)) for sex in ("female", "male")),
         ]
-        for run in recorded_runs()
-        if layers_of(read_metrics(run)["recipe"]) == network
+        for run in runs
         for row in results_of(run)
         if not row["tested"].endswith(TOGETHER)
     ]
@@ -233,20 +233,23 @@ def cross_validation_table(checkpoint: Path) -> str:
         "female",
         "male",
     )
-    return f"{table(header, lines)}\n\n{choice_notes(recorded_runs())}".strip() if lines else ""
+    return f"{table(header, lines)}\n\n{caveat_notes(runs)}".strip() if lines else ""
 
 
-def choice_notes(runs: Sequence[Path]) -> str:
-    """What of each run's test speakers its recipe was chosen with in sight, as a Markdown list; empty if nothing."""
+def caveat_notes(runs: Sequence[Path]) -> str:
+    """What a reader of the figures should know of each run, as a Markdown list; empty if nothing."""
     notes = []
     for run in runs:
         metrics = read_metrics(run)
         if caveats := read_record(run)["caveats"]:
-            uars = "; ".join(uars_by_fold(corpus, figures) for corpus, figures in metrics["corpora"].items())
-            notes.append(f"- `{metrics['recipe']['name']}`: {'; '.join(caveats)}. UAR by fold: {uars}.")
+            folds = "; ".join(
+                uars_by_fold(*one) for one in metrics["corpora"].items() if len(one[1].get("uar_by_fold", ())) > 1
+            )
+            by_fold = f" UAR by fold: {folds}." if folds else ""
+            notes.append(f"- `{metrics['recipe']['name']}`: {'; '.join(caveats)}.{by_fold}")
     if not notes:
         return ""
-    return "\n".join(["Test speakers that were seen before a recipe was chosen:", "", *notes])
+    return "\n".join(["To read with the figures:", "", *notes])
 
 
 def uars_by_fold(corpus: str, figures: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from train.report import systems
 from train.report.systems import (
     adapted_table,
     baseline_of_clips,
-    choice_notes,
+    caveat_notes,
     cross_corpus_table,
     cross_validation_table,
     systems_table,
@@ -245,10 +245,10 @@ def test_figures_that_a_choice_had_seen_say_so(tmp_path):
     other = write_run(tmp_path / "b", seen, recipe="ser_ravdess_lstm", cross_validation=rounds(protocol="speakers"))
     another = write_run(tmp_path / "c", seen, cross_validation=rounds(protocol="ravdess"))
     (chosen / "record.json").write_text(json.dumps({"caveats": ["fold1 and fold2 for this choice"]}))
-    _, _, note = choice_notes([chosen, other, another]).splitlines()
+    _, _, note = caveat_notes([chosen, other, another]).splitlines()
     assert note.startswith("- `ser_ravdess_lstm`: fold1 and fold2 for this choice")
     assert note.endswith("UAR by fold: RAVDESS fold1 66.0, fold2 54.0.")
-    assert choice_notes([other, another]) == ""
+    assert caveat_notes([other, another]) == ""
 
 
 def test_the_shipped_network_is_cross_validated_in_the_card(tmp_path, monkeypatch):
