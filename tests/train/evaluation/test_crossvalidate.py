@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 
 import datasets
@@ -359,7 +360,7 @@ def test_random_split_stands_under_its_own_heading(recipe, corpora, tmp_path, ca
 
 
 def tiny(**changes) -> Recipe:
-    return Recipe("tiny", **(RECIPE | changes))
+    return Recipe("tiny", **deepcopy(RECIPE | changes))  # tests change what they get
 
 
 def test_iemocap_is_about_four_emotions(tmp_path):
