@@ -223,7 +223,7 @@ def readme_systems(baselines: Mapping[str, Mapping[str, Any]]) -> str:
     of_one_corpus = [entry for entry in baselines.values() if len(entry["trained_on"]) == 1]
     parts = [systems_table([*runs, PRETRAINED], of_one_corpus), EMODB_AT_HAND]
     if notes := caveat_notes(runs):
-        parts.append(folded("Which figures are not free of a choice, and UAR by fold", notes))
+        parts.append(folded("Caveats, and UAR by fold", notes))
     if unknown := cross_corpus_table(runs, baselines):
         parts += [UNKNOWN_CORPORA, unknown]
     if adapted := adapted_table(runs):
