@@ -222,9 +222,9 @@ def predict(audio: str, request: gr.Request) -> PredictionDict:
     Returns:
         `label`, the likeliest emotion or "no speech"; `scores`, the probability of each emotion; `confidence`, the
         highest of them; `sure`, whether it is high enough to be relied on; `candidates`, the emotions that it may be
-        otherwise; `arousal`, from 0, calm, to 1, lively; `familiarity`, from 0 to 1, how much the recording resembles
-        what the model learned from; `duration` in seconds; `speech`, whether a voice was heard; `segments`, the same
-        over time.
+        otherwise; `arousal`, from 0, calm, to 1, lively; `familiarity`, up to 1, how much voice there is to go by
+        beside the sentences that the model learned from; `duration` in seconds; `speech`, whether a voice was heard;
+        `segments`, the same over time.
     """
     with work.question("predict", request) as question:
         return answer_program(audio, question).to_dict()

@@ -95,7 +95,7 @@ class Answer(TypedDict):
     unsure: bool
     candidates: list[str]  # the emotions that it may be, the likeliest first
     arousal: float | None  # 0 (calm) to 1 (lively)
-    familiarity: float | None  # 0 to 1: how much it resembles the training speech
+    familiarity: float | None  # 0 to 1: how much voice there is to go by
     familiar: bool  # False where that is little
     adapted: bool  # corrected for the visitor's own voice
     before: dict[str, float]  # the probabilities without the correction; empty where there is none

@@ -40,7 +40,7 @@ class Now(TypedDict):
     sure: bool
     candidates: list[str]  # the emotions that it may be, the one that is shown first
     arousal: float | None  # 0 (calm) to 1 (lively)
-    familiarity: float | None  # 0 to 1: how much it resembles the training speech
+    familiarity: float | None  # 0 to 1: how much voice there is to go by
     familiar: bool  # False where that is little
     adapted: bool  # corrected for the visitor's own voice
 

@@ -33,7 +33,7 @@ class Row(TypedDict):
     ranking: list[RankedEmotion]  # strongest first; empty without speech
     unsure: bool
     arousal: float | None  # 0 (calm) to 1 (lively)
-    familiar: bool  # False where it resembles the training speech little
+    familiar: bool  # False where there is little voice to go by
     duration: float  # seconds
 
 

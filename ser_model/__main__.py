@@ -285,10 +285,10 @@ def row(clip: str, prediction: "Prediction", top_k: int, name_columns: int) -> s
 
 
 def remarks(prediction: "Prediction") -> list[str]:
-    """Why not to rely on the label: "unsure between sad and neutral", "unlike the training speech"."""
+    """Why not to rely on the label: "unsure between sad and neutral", "little voice to go by"."""
     *others, last = map(printable, prediction.candidates)
     unsure = f"unsure between {', '.join(others)} and {last}" if others else "unsure"
-    sentences = {unsure: prediction.sure, "unlike the training speech": prediction.familiar}
+    sentences = {unsure: prediction.sure, "little voice to go by": prediction.familiar}
     return [sentence for sentence, fine in sentences.items() if not fine]
 
 

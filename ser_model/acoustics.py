@@ -13,6 +13,7 @@ import torch
 from transformers.audio_utils import mel_filter_bank
 
 
+LARGEST = torch.finfo(torch.float32).max  # of a setting, which a stranger may have written
 FLOOR_DB = -100.0  # librosa.power_to_db's amin of 1e-10
 LOWEST_POWER = 1e-20  # keeps the logarithm finite, and faint recordings apart from silence
 DELTA_WIDTH = 9  # librosa.feature.delta's default window, in frames

@@ -3,10 +3,10 @@
 import math
 from dataclasses import field
 
-import torch
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .acoustics import LARGEST
 from .answer_rule import ANSWER_THRESHOLD, CANDIDATE_MASS
 from .functionals import track_count
 
@@ -23,7 +23,6 @@ HEADS = {
 # Far beyond any use, and little enough to be refused before memory is: a configuration may come from a stranger.
 MOST_LAYERS = 64  # of each kind
 LARGEST_SIZE = 8192  # units, channels, frames of a kernel
-LARGEST = torch.finfo(torch.float32).max
 POOLINGS = ("last", "mean", "attention", "attention_statistics")
 
 
@@ -89,6 +88,9 @@ class SERConfig(PreTrainedConfig):
             Dropout in front of the functionals' linear layer, and behind their dense one.
         temperature (`float`, defaults to 1.0):
             Divides the logits, so that probabilities are calibrated (Guo et al. 2017). Fitted on validation speakers.
+        familiarity_exponent (`float`, defaults to 0.0):
+            How fast the confidence falls where there is little voice to go by: the logits are multiplied by the
+            familiarity, (voiced seconds / `functionals.MOST_VOICED`) to the power of this. 0: it is not measured.
         answer_threshold (`float`, defaults to 0.5):
             An answer is sure when its probability is at least this; see [`AnswerRule`].
         candidate_mass (`float`, defaults to 0.8):
@@ -120,6 +122,7 @@ class SERConfig(PreTrainedConfig):
     functional_dense_size: int = 128
     functional_dropout: float | int = 0.5
     temperature: float | int = 1.0
+    familiarity_exponent: float | int = 0.0
     answer_threshold: float | int = ANSWER_THRESHOLD
     candidate_mass: float | int = CANDIDATE_MASS
 
@@ -187,6 +190,12 @@ class SERConfig(PreTrainedConfig):
     def validate_temperature(self) -> None:
         if not 0 < self.temperature <= LARGEST:
             raise ValueError(f"temperature must be positive, got {self.temperature}.")
+
+    def validate_familiarity(self) -> None:
+        if not 0 <= self.familiarity_exponent <= LARGEST:
+            raise ValueError(f"familiarity_exponent must be 0 or more, got {self.familiarity_exponent}.")
+        if self.familiarity_exponent and not self.functionals:
+            raise ValueError("familiarity_exponent needs voiced frames, which functionals count: set functionals.")
 
     def validate_answer_rule(self) -> None:
         for name in ("answer_threshold", "candidate_mass"):

@@ -12,6 +12,7 @@ from transformers.feature_extraction_sequence_utils import SequenceFeatureExtrac
 from .acoustics import (
     CONTRAST_GROUPS,
     FLOOR_DB,
+    LARGEST,
     SPECTRAL_SHAPE_SIZE,
     band_centres,
     clip_dynamic_range,
@@ -40,7 +41,6 @@ RANGES = {
     "win_length": (1, 1 << 16),
     "hop_length": (1, 1 << 16),
 }
-LARGEST = torch.finfo(torch.float32).max
 
 
 class SERFeatureExtractor(SequenceFeatureExtractor):

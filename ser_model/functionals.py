@@ -7,6 +7,7 @@ train/EXPERIMENTS.md. All of it is differentiable torch, in batches: padding cha
 """
 
 import contextlib
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -18,11 +19,14 @@ PITCH_REFERENCE = 180.0  # Hz, between men's voices and women's; pitch is in oct
 LARGEST_PITCH_STEP = 0.2  # octaves from frame to frame; what is larger is an error of the pitch
 AUTOCORRELATION_LAGS = (3, 12, 25)  # frames
 PAIR_LAG = 6  # frames
+ROOM = max(AUTOCORRELATION_LAGS) + 1  # frames
 VARIANCE_FLOOR = 1e-4  # dB, kHz and octaves squared: what moves less does not move
 MOMENTS = 6  # of each track, and of pitch and harmonicity in voiced frames
 STEPS, VOICED_STEPS = 6, 8  # numbers of each track's steps, and of pitch and rhythm
 VOICED = 2 * MOMENTS + VOICED_STEPS  # numbers of voiced frames
-LARGEST = 5.0  # standard deviations
+VOICED_SHARE, SECONDS = -5, -2  # which functionals are the share of voiced frames and the length
+LEAST_VOICED, MOST_VOICED = 0.05, 2.5  # seconds: beyond these the familiarity does not change
+FARTHEST = 5.0  # standard deviations
 
 
 def functional_size(tracks: int) -> int:
@@ -56,11 +60,34 @@ def track_count(functional_mfcc: int) -> int:
     return functional_mfcc + SPECTRAL_SHAPE_SIZE + F0_SIZE
 
 
-def tracks_and_functionals(
-    input_features: torch.Tensor, mask: torch.Tensor, functional_mfcc: int, pitch_gate_db: float | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
+class Followed(NamedTuple):
+    """What utterances do over time; frames have room behind the end for the largest lag.
+
+    tracks: each in standard deviations from its mean in the utterance, 0 behind the end: a voice's own pitch and a
+        microphone's own sound are not in them. (batch, frames, tracks).
+    moments: of the tracks as they were, of their steps, and of pitch and harmonicity in voiced frames: three tuples of
+        `MOMENTS` times (batch, columns).
+    mean_steps: mean absolute steps, (batch, tracks).
+    octaves: pitch, (batch, frames, 1).
+    voiced: boolean (batch, frames, 1).
+    level: in dB, (batch, frames).
+    mask: boolean (batch, frames).
     """
-    What each utterance does over time, frame by frame and as a whole.
+
+    tracks: torch.Tensor
+    moments: tuple[tuple[torch.Tensor, ...], ...]
+    mean_steps: torch.Tensor
+    octaves: torch.Tensor
+    voiced: torch.Tensor
+    level: torch.Tensor
+    mask: torch.Tensor
+
+
+def follow(
+    input_features: torch.Tensor, mask: torch.Tensor, functional_mfcc: int, pitch_gate_db: float | None = None
+) -> Followed:
+    """
+    What each utterance does over time, normalised within the utterance.
 
     Args:
         input_features: (batch, frames, features), not normalised: MFCC, then `spectral_shape` and `f0`.
@@ -68,16 +95,10 @@ def tracks_and_functionals(
         functional_mfcc: how many of the MFCC are followed.
         pitch_gate_db: frames whose level is this much below the loudest frame's, in dB, have no pitch and no voicing:
             in a noisy recording these are the noise's. None: all frames have theirs.
-
-    Returns:
-        Tracks, (batch, frames, track_count(functional_mfcc)): each feature in standard deviations from its mean in the
-        utterance, 0 behind the end, so that a voice's own pitch and a microphone's own sound are not in them. And
-        functionals, (batch, functional_size(track_count(functional_mfcc))).
     """
-    frames = input_features.shape[1]
     # Room behind the end for the largest lag, so that a clip of a single frame has all functionals as well.
-    input_features = nn.functional.pad(input_features, (0, 0, 0, max(AUTOCORRELATION_LAGS) + 1))
-    mask = nn.functional.pad(mask, (0, max(AUTOCORRELATION_LAGS) + 1))
+    input_features = nn.functional.pad(input_features, (0, 0, 0, ROOM))
+    mask = nn.functional.pad(mask, (0, ROOM))
     shape_and_f0 = input_features[..., -(SPECTRAL_SHAPE_SIZE + F0_SIZE) :]
     shape, pitch, voicing = shape_and_f0.split([SPECTRAL_SHAPE_SIZE, 1, 1], -1)
     if pitch_gate_db is not None:
@@ -99,20 +120,26 @@ def tracks_and_functionals(
     ]
     everything = torch.cat([tracks, with_one_more(steps), octaves, harmonicity], -1)
     all_moments, deviations = moments_over_time(everything, torch.cat(each, -1))
-    parts = [moment.split([count, count, 2], -1) for moment in all_moments]
-    moments, step_moments, voiced_moments = zip(*parts, strict=True)
-    deviations = deviations[..., :count]
+    moments = tuple(zip(*(moment.split([count, count, 2], -1) for moment in all_moments), strict=True))
+    mean_steps = mean_over_time(steps.abs(), step_valid)
+    return Followed(deviations[..., :count], moments, mean_steps, octaves, voiced, shape[..., 0], mask)
+
+
+def functionals_of(followed: Followed) -> torch.Tensor:
+    """What each utterance does as a whole, (batch, functional_size(tracks))."""
+    tracks, (moments, step_moments, voiced_moments) = followed.tracks, followed.moments
+    valid = followed.mask[..., None].to(tracks.dtype)
     columns = [
         *moments,
         *step_moments[1:],
-        mean_over_time(steps.abs(), step_valid),
-        *(autocorrelation(deviations, valid, lag) for lag in AUTOCORRELATION_LAGS),
-        pair_correlations(deviations, valid),
-        delayed_correlations(deviations, valid),
+        followed.mean_steps,
+        *(autocorrelation(tracks, valid, lag) for lag in AUTOCORRELATION_LAGS),
+        pair_correlations(tracks, valid),
+        delayed_correlations(tracks, valid),
         *voiced_moments,
-        pitch_and_rhythm(octaves, voiced, shape[..., 0], mask),
+        pitch_and_rhythm(followed.octaves, followed.voiced, followed.level, followed.mask),
     ]
-    return deviations[:, :frames], torch.cat(columns, -1)
+    return torch.cat(columns, -1)
 
 
 def with_one_more(steps: torch.Tensor) -> torch.Tensor:
@@ -212,6 +239,15 @@ def pitch_and_rhythm(
     return torch.cat([jitter, jitter_deviation, shimmer, *rhythm, frames / 100, frames.log()], -1)
 
 
+def familiarity(voiced_seconds: torch.Tensor, exponent: float) -> torch.Tensor:
+    """How much of what the network learnt from there is to hear, 0 to 1, (batch,): 1 from `MOST_VOICED` seconds on.
+
+    It multiplies the logits. On speech from elsewhere the best temperature falls with the voiced seconds as a power
+    of them, see train/EXPERIMENTS.md.
+    """
+    return (voiced_seconds.clamp(LEAST_VOICED, MOST_VOICED) / MOST_VOICED) ** exponent
+
+
 def without_autocast(device_type: str) -> contextlib.AbstractContextManager:
     """Context in which products of matrices keep their precision; nothing where they do anyway, as in an export."""
     if torch.is_autocast_enabled(device_type):
@@ -219,30 +255,39 @@ def without_autocast(device_type: str) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
+class UtteranceNormalisation(nn.Module):
+    """Features (batch, frames, features) > [`Followed`], by [`follow`].
+
+    In float32 whatever the weights are in: half precision cannot hold the squares of decibels.
+    """
+
+    def __init__(self, functional_mfcc: int, pitch_gate_db: float | None = None):
+        super().__init__()
+        self.functional_mfcc = functional_mfcc
+        self.pitch_gate_db = pitch_gate_db
+
+    def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> Followed:
+        with without_autocast(input_features.device.type):
+            return follow(input_features.float(), mask, self.functional_mfcc, self.pitch_gate_db)
+
+
 class Functionals(nn.Module):
-    """[`tracks_and_functionals`], the latter in standard deviations from their means in training.
+    """[`functionals_of`] utterances, in standard deviations from their means in training.
 
     Of these the directions are taken out in which voices differ (nuisance attribute projection, Solomonoff et al.
     2005). These statistics are part of the weights.
 
     Args:
-        functional_mfcc, pitch_gate_db: as there.
+        functional_mfcc: how many MFCC are followed.
         voice_directions: how many are taken out.
         by_track: whether as many are taken out of the functionals that are no correlations, and as many of these, so
             that neither bears traces of the other.
     """
 
-    def __init__(
-        self,
-        functional_mfcc: int,
-        pitch_gate_db: float | None = None,
-        voice_directions: int = 0,
-        by_track: bool = False,
-    ):
+    def __init__(self, functional_mfcc: int, voice_directions: int = 0, by_track: bool = False):
         super().__init__()
-        self.functional_mfcc = functional_mfcc
-        self.pitch_gate_db = pitch_gate_db
-        self.size = functional_size(track_count(functional_mfcc))
+        self.tracks = track_count(functional_mfcc)
+        self.size = functional_size(self.tracks)
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("std", torch.ones(self.size))
         self.by_track = by_track
@@ -251,20 +296,15 @@ class Functionals(nn.Module):
 
     def groups(self) -> list[torch.Tensor]:
         """The functionals that directions are taken out of together, boolean (functionals,) each."""
-        own = without_correlations(track_count(self.functional_mfcc))
+        own = without_correlations(self.tracks)
         return [own, ~own] if self.by_track else [torch.ones_like(own)]
 
-    def forward(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tracks (batch, frames, tracks), and functionals (batch, size)."""
-        # In float32 whatever the weights are in: half precision cannot hold the squares of decibels.
-        with without_autocast(input_features.device.type):
-            return self.in_float32(input_features, mask)
-
-    def in_float32(self, input_features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same, but for what autocast would do to it."""
-        tracks, values = tracks_and_functionals(input_features.float(), mask, self.functional_mfcc, self.pitch_gate_db)
-        standardised = ((values - self.mean.float()) / self.std.float()).clamp(-LARGEST, LARGEST)
-        if self.voice_directions is not None:
-            directions = self.voice_directions.float()
-            standardised = standardised - standardised @ directions.T @ directions
-        return tracks.to(self.mean.dtype), standardised.to(self.mean.dtype)
+    def forward(self, followed: Followed) -> tuple[torch.Tensor, torch.Tensor]:
+        """Functionals (batch, size), and how many seconds are voiced, float32 (batch,)."""
+        with without_autocast(followed.tracks.device.type):
+            values = functionals_of(followed)
+            standardised = ((values - self.mean.float()) / self.std.float()).clamp(-FARTHEST, FARTHEST)
+            if self.voice_directions is not None:
+                directions = self.voice_directions.float()
+                standardised = standardised - standardised @ directions.T @ directions
+            return standardised.to(self.mean.dtype), values[:, VOICED_SHARE] * values[:, SECONDS]

@@ -21,6 +21,7 @@ class SERModelOutput(ModelOutput):
         last_hidden_state: output of the last LSTM layer, (batch, frames, units).
         pooler_output: the LSTM's states, pooled over the utterance, (batch, pooled units).
         functionals: of the utterance, (batch, functionals), if the network reads them.
+        voiced_seconds: how long a voice is heard, (batch,), likewise.
         hidden_states: output of each convolution and LSTM layer, with `output_hidden_states=True`.
         attentions: one tensor (batch, heads, frames), with `output_attentions=True` and attention pooling.
     """
@@ -28,6 +29,7 @@ class SERModelOutput(ModelOutput):
     last_hidden_state: torch.FloatTensor | None = None
     pooler_output: torch.FloatTensor | None = None
     functionals: torch.FloatTensor | None = None
+    voiced_seconds: torch.FloatTensor | None = None
     hidden_states: tuple[torch.FloatTensor, ...] | None = None
     attentions: tuple[torch.FloatTensor, ...] | None = None
 
@@ -38,9 +40,9 @@ class SERClassifierOutput(SequenceClassifierOutput):
 
     Args:
         loss: of `labels`.
-        logits: (batch, labels), divided by the temperature.
+        logits: (batch, labels), divided by the temperature, multiplied by the familiarity.
         hidden_states, attentions: as in [`SERModelOutput`].
-        familiarity: how much each utterance resembles the training speech, 0 to 1, (batch,), where it is measured.
+        familiarity: how much voice there is to go by, up to 1, (batch,), where that is measured.
         head_logits: of each head, (heads, batch, labels), while training; each is to learn by itself.
     """
 
@@ -130,6 +132,7 @@ class SERModel(SERPreTrainedModel):
             last_hidden_state=encoded.last_hidden_state,
             pooler_output=encoded.sequence,
             functionals=encoded.functionals,
+            voiced_seconds=encoded.voiced_seconds,
             hidden_states=encoded.hidden_states if output_hidden_states else None,
             attentions=(encoded.attentions,) if with_attentions else None,
         )
@@ -174,8 +177,9 @@ class SERForAudioClassification(SERPreTrainedModel):
             output_attentions: return the weights of the attention pooling.
 
         Returns:
-            `logits` (batch, labels) are divided by the configuration's temperature: their softmax is calibrated. The
-            `loss` is that of the logits; while training, the mean of the losses of all heads.
+            `logits` (batch, labels) are divided by the configuration's temperature, and multiplied by the familiarity
+            where that is measured: their softmax is calibrated. The `loss` is that of the logits; while training, the
+            mean of the losses of all heads.
         """
         encoded = self.ser(
             input_features,
@@ -184,7 +188,8 @@ class SERForAudioClassification(SERPreTrainedModel):
             output_attentions=output_attentions,
         )
         heads = self.classifier.head_logits(encoded.pooler_output, encoded.functionals)
-        logits = self.classifier.mean_of_heads(heads)
+        familiarity = self.classifier.familiarity(encoded.voiced_seconds)
+        logits = self.classifier.mean_of_heads(heads, familiarity)
         loss = None
         if labels is not None:
             judged = heads if self.training else logits[None]
@@ -194,6 +199,7 @@ class SERForAudioClassification(SERPreTrainedModel):
             logits=logits,
             hidden_states=encoded.hidden_states,
             attentions=encoded.attentions,
+            familiarity=familiarity,
             head_logits=heads if self.training else None,
         )
 

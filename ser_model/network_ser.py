@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from .configuration_ser import HEADS, SERConfig
-from .functionals import Functionals, by_track, by_track_size, track_count
+from .functionals import Functionals, UtteranceNormalisation, by_track, by_track_size, familiarity, track_count
 
 
 def reads_descriptors(config: SERConfig) -> bool:
@@ -26,6 +26,7 @@ class EncoderOutput(NamedTuple):
     last_hidden_state: (batch, frames, units).
     sequence: the utterance as its LSTM states pooled, (batch, pooled units).
     functionals: of the utterance, (batch, functionals), or None.
+    voiced_seconds: how long a voice is heard, (batch,), or None without functionals.
     attentions: weight of each frame, (batch, heads, frames), or None without attention.
     hidden_states: the output of each convolution and LSTM layer.
     """
@@ -33,6 +34,7 @@ class EncoderOutput(NamedTuple):
     last_hidden_state: torch.Tensor
     sequence: torch.Tensor
     functionals: torch.Tensor | None
+    voiced_seconds: torch.Tensor | None
     attentions: torch.Tensor | None
     hidden_states: tuple[torch.Tensor, ...]
 
@@ -141,8 +143,10 @@ class SEREncoder(nn.Module):
         super().__init__()
         self.register_buffer("feature_mean", torch.zeros(config.feature_size))
         self.register_buffer("feature_std", torch.ones(config.feature_size))
-        settings = config.functional_mfcc, config.pitch_gate_db, config.voice_directions, reads_descriptors(config)
-        self.functionals = Functionals(*settings) if config.functionals else None
+        self.utterance_normalisation = self.functionals = None
+        if config.functionals:
+            self.utterance_normalisation = UtteranceNormalisation(config.functional_mfcc, config.pitch_gate_db)
+            self.functionals = Functionals(config.functional_mfcc, config.voice_directions, reads_descriptors(config))
         size = config.feature_size if self.functionals is None else track_count(config.functional_mfcc)
         self.feature_dropout = nn.Dropout1d(config.feature_dropout)
         self.convolutions = nn.ModuleList()
@@ -163,11 +167,14 @@ class SEREncoder(nn.Module):
         if attention_mask is None:
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
         mask = attention_mask.bool()
-        functionals, collected = None, []
+        functionals = voiced_seconds = None
+        collected = []
         if self.functionals is None:
             hidden_states = (input_features - self.feature_mean) / self.feature_std * mask[..., None]
         else:
-            hidden_states, functionals = self.functionals(input_features, mask)
+            followed = self.utterance_normalisation(input_features, mask)
+            functionals, voiced_seconds = self.functionals(followed)
+            hidden_states = followed.tracks[:, : mask.shape[1]].to(functionals.dtype)
         hidden_states = self.feature_dropout(hidden_states.transpose(1, 2)).transpose(1, 2)
         for convolution in self.convolutions:
             hidden_states, mask = convolution(hidden_states, mask)
@@ -176,7 +183,7 @@ class SEREncoder(nn.Module):
             hidden_states = layer(hidden_states, mask)
             collected.append(hidden_states)
         pooled, attentions = self.pooling(hidden_states, mask)
-        return EncoderOutput(hidden_states, pooled, functionals, attentions, tuple(collected))
+        return EncoderOutput(hidden_states, pooled, functionals, voiced_seconds, attentions, tuple(collected))
 
 
 class Head(nn.Module):
@@ -222,7 +229,8 @@ class FunctionalHead(nn.Module):
 class SERClassifier(nn.Module):
     """Logits (batch, labels) of what the encoder makes of utterances.
 
-    They are the weighted mean of those of the heads, divided by the temperature.
+    They are the weighted mean of those of the heads, divided by the temperature, and multiplied by the familiarity
+    where that is measured.
     """
 
     def __init__(self, config: SERConfig, encoder: SEREncoder):
@@ -245,13 +253,27 @@ class SERClassifier(nn.Module):
         total = sum(config.heads.values())
         self.weights = [config.heads[name] / total for name in self.heads]
         self.temperature = config.temperature
+        self.familiarity_exponent = config.familiarity_exponent
 
-    def forward(self, sequence: torch.Tensor, functionals: torch.Tensor | None = None) -> torch.Tensor:
-        return self.mean_of_heads(self.head_logits(sequence, functionals))
+    def forward(
+        self,
+        sequence: torch.Tensor,
+        functionals: torch.Tensor | None = None,
+        voiced_seconds: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        logits = self.head_logits(sequence, functionals)
+        return self.mean_of_heads(logits, self.familiarity(voiced_seconds))
 
-    def mean_of_heads(self, logits: torch.Tensor) -> torch.Tensor:
+    def familiarity(self, voiced_seconds: torch.Tensor | None) -> torch.Tensor | None:
+        """How much voice there is to go by, up to 1, (batch,); None where that is not measured."""
+        if not self.familiarity_exponent or voiced_seconds is None:
+            return None
+        return familiarity(voiced_seconds, self.familiarity_exponent)
+
+    def mean_of_heads(self, logits: torch.Tensor, familiarity: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (batch, labels) of [`head_logits`]."""
-        return (logits * logits.new_tensor(self.weights)[:, None, None]).sum(0)
+        mean = (logits * logits.new_tensor(self.weights)[:, None, None]).sum(0)
+        return mean if familiarity is None else mean * familiarity[:, None].to(mean.dtype)
 
     def head_logits(self, sequence: torch.Tensor, functionals: torch.Tensor | None = None) -> torch.Tensor:
         """Logits of each head, (heads, batch, labels), in the order of `HEADS`; of [`EncoderOutput`]'s fields."""
@@ -265,9 +287,9 @@ class SERClassifier(nn.Module):
 class SERNetworkOutput(NamedTuple):
     """What the network gives.
 
-    logits: (batch, labels), divided by the temperature.
+    logits: (batch, labels), divided by the temperature, multiplied by the familiarity.
     encoded: what the encoder made of the features.
-    familiarity: how much each utterance resembles the training speech, 0 to 1, (batch,), where it is measured.
+    familiarity: how much voice there is to go by, up to 1, (batch,), where that is measured.
     """
 
     logits: torch.Tensor
@@ -286,4 +308,5 @@ class SERNetwork(nn.Module):
     def forward(self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> SERNetworkOutput:
         """Classify features (batch, frames, feature_size); `attention_mask` (batch, frames) is 1 at valid frames."""
         encoded = self.encoder(input_features, attention_mask)
-        return SERNetworkOutput(self.classifier(encoded.sequence, encoded.functionals), encoded)
+        logits = self.classifier(encoded.sequence, encoded.functionals, encoded.voiced_seconds)
+        return SERNetworkOutput(logits, encoded, self.classifier.familiarity(encoded.voiced_seconds))

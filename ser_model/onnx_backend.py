@@ -26,6 +26,7 @@ except ImportError as error:
 MODEL_FILE = ONNX_FILE  # in a folder, or on the Hub
 INPUTS = ["waveforms", "lengths"]
 OUTPUTS = ["logits", "familiarity"]  # the second only where the checkpoint measures it
+EXPONENT = "familiarity_exponent"  # in a configuration; the graph has it built in
 LABELS_KEY, RATE_KEY, WEIGHTS_KEY = "labels", "sampling_rate", "weights_sha256"  # of the file's metadata
 RULE_NAMES = tuple(field.name for field in dataclasses.fields(AnswerRule))  # as in a configuration
 ERRORS_ONLY = 3  # onnxruntime's log level
@@ -60,7 +61,7 @@ class OnnxBackend(Backend):
         if settings[RATE_KEY] != SAMPLING_RATE:
             raise OSError(f"'{path}' works at {settings[RATE_KEY]} Hz; {SAMPLING_RATE} Hz are needed.")
         self.labels = tuple(settings[LABELS_KEY])
-        settings |= settings_beside(path, settings[WEIGHTS_KEY])
+        settings |= settings_beside(path, settings[WEIGHTS_KEY], settings.get(EXPONENT, 0))
         check_numbers(settings, path)
         self.temperature = settings["temperature"]
         self.rule = answer_rule(settings)
@@ -75,25 +76,37 @@ class OnnxBackend(Backend):
         return BackendOutput(softmax(logits / np.float32(self.temperature)), *familiarity)
 
 
-def settings_beside(path: Path, weights_digest: str) -> dict[str, Any]:
+def settings_beside(path: Path, weights_digest: str, exponent: float) -> dict[str, Any]:
     """What the configuration beside a file says, if it is that of the weights that the file was made from.
 
+    Args:
+        path: of the file.
+        weights_digest, exponent: of the weights and the familiarity that are built into it.
+
     Raises:
-        OSError: the weights beside it are others.
+        OSError: the weights beside it are others, or the familiarity is.
     """
     weights, config = path.with_name(WEIGHTS_FILE), path.with_name(CONFIG_FILE)
     if not (weights.is_file() and config.is_file()):
         return {}
     if digest(weights) != weights_digest:
-        raise OSError(
-            f"'{path}' was made of other weights than those in '{weights}': write it anew by `python -m ser_model "
-            f"export {path.parent} --output {path}`, or use the backend 'torch'."
-        )
+        raise OSError(stale(path, f"other weights than those in '{weights}'"))
     try:
         settings = json.loads(config.read_text(encoding="utf-8"))
-        return {name: settings[name] for name in ("temperature", *RULE_NAMES) if name in settings}
+        told = {name: settings[name] for name in ("temperature", *RULE_NAMES) if name in settings}
     except (ValueError, TypeError) as error:
         raise OSError(f"'{config}' is no JSON object: {error}.") from error
+    if settings.get(EXPONENT, 0) != exponent:
+        raise OSError(stale(path, f"another {EXPONENT} than that in '{config}'"))
+    return told
+
+
+def stale(path: Path, cause: str) -> str:
+    """What is said of a file that its checkpoint has outlived."""
+    return (
+        f"'{path}' was made of {cause}: write it anew by `python -m ser_model export {path.parent} --output {path}`, "
+        "or use the backend 'torch'."
+    )
 
 
 def check_numbers(settings: Mapping[str, Any], path: Path) -> None:

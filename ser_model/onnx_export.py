@@ -27,7 +27,7 @@ from .feature_extraction_ser import SERFeatureExtractor
 from .files import WEIGHTS_FILE, digest
 from .frame_features import Sound, f0, f0_size
 from .network_ser import SERNetwork
-from .onnx_backend import LABELS_KEY, OUTPUTS, RATE_KEY, WEIGHTS_KEY
+from .onnx_backend import EXPONENT, LABELS_KEY, OUTPUTS, RATE_KEY, WEIGHTS_KEY
 from .onnx_layers import ExportedLSTM, Layout, folded_lag_products, folded_power_spectrogram, whole
 from .torch_backend import TorchBackend
 
@@ -47,7 +47,7 @@ def not_exported(extractor: SERFeatureExtractor) -> list[str]:
 class SoundNetwork(nn.Module):
     """What [`Layout`] gives > logits (batch, labels) at a temperature of 1.
 
-    Where the network measures the familiarity (batch,), it is a second output.
+    Where the network measures the familiarity (batch,), it is a second output, and the logits are multiplied by it.
     """
 
     def __init__(self, extractor: SERFeatureExtractor, network: SERNetwork):
@@ -106,7 +106,8 @@ def export_onnx(folder: Path, output: str | os.PathLike, *, int8: bool = False) 
 
 def metadata(backend: TorchBackend) -> dict[str, str]:
     """What a file tells beside its graph, each as JSON."""
-    answer = {"temperature": backend.temperature, **dataclasses.asdict(backend.rule)}
+    exponent = backend.network.classifier.familiarity_exponent
+    answer = {"temperature": backend.temperature, EXPONENT: exponent, **dataclasses.asdict(backend.rule)}
     weights = digest(backend.folder / WEIGHTS_FILE)
     told = {LABELS_KEY: backend.labels, RATE_KEY: backend.extractor.sampling_rate, WEIGHTS_KEY: weights, **answer}
     return {name: json.dumps(value) for name, value in told.items()}
@@ -171,7 +172,7 @@ def graph_of(
     module: nn.Module, example: tuple, free: dict[str, dict[int, str]], outputs: list[str]
 ) -> onnx.ModelProto:
     """A module as a graph whose inputs have the names, and the sizes, of `free`."""
-    with warnings.catch_warnings(), errors_only("torch.onnx", "onnx_ir"):
+    with warnings.catch_warnings(), errors_only("torch.onnx", "onnx_ir", "onnxscript"):
         warnings.simplefilter("ignore")  # of the exporter, on its own inner workings
         program = torch.onnx.export(
             module,
@@ -183,8 +184,9 @@ def graph_of(
             optimize=False,  # see below
             verbose=False,
         )
-    # What the exporter would fold into larger constants is left to the loading: smaller, and weights keep their names.
-    optimize_ir(program.model, output_size_limit=SMALLEST_QUANTISED)
+        # What the exporter would fold into larger constants is left to the loading: smaller, and weights keep their
+        # names.
+        optimize_ir(program.model, output_size_limit=SMALLEST_QUANTISED)
     model = program.model_proto
     del model.graph.value_info[:]  # sizes before the sounds are laid out
     return model

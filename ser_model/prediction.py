@@ -18,8 +18,9 @@ class Emotions:
         label: the most probable emotion, or `NO_SPEECH`.
         scores: calibrated probability of each emotion, in the order of the model's labels; all 0.0 without speech.
         speech: whether there was speech enough to answer.
-        familiarity: how much it resembles the training speech, 0 to 1; None without speech, and where the checkpoint
-            does not measure it.
+        familiarity: how much voice there is to go by, beside the sentences that the network learnt from: 1 from two
+            and a half seconds of voiced speech on, less below. None without speech, and where the checkpoint does not
+            measure it.
         rule: the checkpoint's thresholds.
     """
 
@@ -55,7 +56,7 @@ class Emotions:
 
     @property
     def familiar(self) -> bool:
-        """Whether it may be like the training speech: False only where its measured familiarity is low."""
+        """Whether there is voice enough to go by: False only where the measured familiarity is low."""
         return self.familiarity is None or self.familiarity >= FAMILIAR_FROM
 
     def ranked(self, n: int | None = None) -> list[tuple[str, float]]:

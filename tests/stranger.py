@@ -68,7 +68,7 @@ class Stranger:
         assert config.id2label == self.model.config.id2label
         with torch.inference_mode():
             encoded = encoder(**self.inputs)
-            logits = self.model.classifier(encoded.pooler_output, encoded.functionals)
+            logits = self.model.classifier(encoded.pooler_output, encoded.functionals, encoded.voiced_seconds)
         assert torch.allclose(logits.softmax(-1), self.expected, atol=1e-6)
 
     def pipeline_of_an_array(self):

@@ -7,22 +7,27 @@ from huggingface_hub.errors import StrictDataclassError
 from scipy import stats
 
 from ser_model import SERConfig, SERFeatureExtractor, SERForAudioClassification
+from ser_model.acoustics import F0_SIZE
 from ser_model.configuration_ser import HEADS
 from ser_model.functionals import (
-    LARGEST,
+    FARTHEST,
+    LEAST_VOICED,
     MOMENTS,
+    MOST_VOICED,
     PAIR_LAG,
     STEPS,
     VOICED_STEPS,
     Functionals,
+    UtteranceNormalisation,
     by_track,
     by_track_size,
+    follow,
     functional_size,
+    functionals_of,
     moments_over_time,
     pair_correlations,
     pitch_and_rhythm,
     track_count,
-    tracks_and_functionals,
     without_correlations,
 )
 from tests.odd_clips import clips as odd_clips
@@ -39,6 +44,11 @@ SETTINGS = {
     "functional_mfcc": MFCC,
     "num_labels": 3,
 }
+
+
+def tracks_and_functionals(features, mask, *settings) -> tuple[torch.Tensor, torch.Tensor]:
+    followed = follow(features, mask, *settings)
+    return followed.tracks[:, : features.shape[1]], functionals_of(followed)
 
 
 def of(*waveforms: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,8 +123,8 @@ def test_functionals_are_in_standard_deviations_from_their_means():
     functionals = Functionals(MFCC)
     functionals.mean.fill_(0.5)
     functionals.std.fill_(4.0)
-    expected = ((tracks_and_functionals(features, mask, MFCC)[1] - 0.5) / 4.0).clamp(-LARGEST, LARGEST)
-    torch.testing.assert_close(functionals(features, mask)[1], expected)
+    expected = ((tracks_and_functionals(features, mask, MFCC)[1] - 0.5) / 4.0).clamp(-FARTHEST, FARTHEST)
+    torch.testing.assert_close(functionals(follow(features, mask, MFCC))[0], expected)
 
 
 def test_padding_and_neighbours_change_nothing():
@@ -226,10 +236,11 @@ def test_what_lies_along_a_voice_direction_changes_nothing(tmp_path):
     functionals = model.ser.encoder.functionals
     size = functionals.size
     model.ser.set_functional_statistics(torch.zeros(size), torch.full((size,), 50.0))
-    _, everything = functionals(inputs["input_features"], inputs["attention_mask"].bool())
+    followed = model.ser.encoder.utterance_normalisation(inputs["input_features"], inputs["attention_mask"].bool())
+    everything, _ = functionals(followed)
     directions = torch.linalg.qr(torch.stack([everything[0], torch.randn(size)]).T)[0].T
     model.ser.set_voice_directions(directions)
-    _, rest = functionals(inputs["input_features"], inputs["attention_mask"].bool())
+    rest, _ = functionals(followed)
     torch.testing.assert_close(rest[0], torch.zeros(size), atol=1e-4, rtol=0)
     assert rest[1].abs().max() > 0.1
     torch.testing.assert_close(rest @ directions.T, torch.zeros(2, 2), atol=1e-4, rtol=0)
@@ -262,13 +273,16 @@ def test_half_precision_answers_as_float():
 
 def test_autocast_leaves_functionals_as_they_are():
     torch.manual_seed(0)
-    functionals = Functionals(MFCC, voice_directions=2)
+    normalisation, functionals = UtteranceNormalisation(MFCC), Functionals(MFCC, voice_directions=2)
     functionals.voice_directions.copy_(torch.linalg.qr(torch.randn(functionals.size, 2))[0].T)
     inputs = EXTRACTOR([speech_like(1.0)], return_tensors="pt")
-    plain = functionals(inputs["input_features"], inputs["attention_mask"].bool())
+    features, mask = inputs["input_features"], inputs["attention_mask"].bool()
+    plain = normalisation(features, mask)
     with torch.autocast("cpu", torch.bfloat16):
-        cast = functionals(inputs["input_features"], inputs["attention_mask"].bool())
-    for one, other in zip(plain, cast, strict=True):
+        cast = normalisation(features, mask)
+        values = functionals(cast)
+    assert torch.equal(plain.tracks, cast.tracks)
+    for one, other in zip(functionals(plain), values, strict=True):
         assert torch.equal(one, other)
 
 
@@ -285,3 +299,39 @@ def test_faint_frames_may_go_without_pitch():
         shares.append(float((tracks[0, 110:190, voicing] > 0).float().mean()))
     assert shares[0] > 0.9
     assert shares[1] == 0
+
+
+def test_familiarity_grows_with_the_voiced_seconds():
+    torch.manual_seed(0)
+    settings = {
+        "feature_size": EXTRACTOR.feature_size,
+        "lstm_sizes": [4],
+        "functional_mfcc": MFCC,
+        "functionals": True,
+    }
+    config = SERConfig(**settings, heads={"sequence": 1, "functionals": 1})
+    plain = SERForAudioClassification(config).eval()
+    config.familiarity_exponent = 0.5
+    measured = SERForAudioClassification(config).eval()
+    measured.load_state_dict(plain.state_dict())
+    tone, silence = speech_like(1.2), np.zeros(16000, np.float32)
+    clips = [tone[:3200], tone[:8000], np.concatenate([tone[:8000], silence]), np.tile(tone, 4)]
+    inputs = EXTRACTOR(clips, return_tensors="pt")
+    voiced = measured.ser(**inputs).voiced_seconds
+    pitch = inputs["input_features"][..., -F0_SIZE] * inputs["attention_mask"]
+    torch.testing.assert_close(voiced, (pitch > 0).sum(1) / 100)
+    output = measured(**inputs)
+    expected = (voiced.clamp(LEAST_VOICED, MOST_VOICED) / MOST_VOICED).sqrt()
+    torch.testing.assert_close(output.familiarity, expected)
+    assert voiced[0] < voiced[1] < voiced[3]
+    assert output.familiarity[3] == 1.0
+    assert plain(**inputs).familiarity is None
+    torch.testing.assert_close(output.logits, plain(**inputs).logits * expected[:, None])
+    for clip, familiarity in zip(clips, output.familiarity, strict=True):  # padding changes nothing
+        alone = measured(**EXTRACTOR(clip, return_tensors="pt")).familiarity
+        torch.testing.assert_close(alone[0], familiarity)
+
+
+def test_familiarity_needs_functionals():
+    with pytest.raises(StrictDataclassError, match="set functionals"):
+        SERConfig(familiarity_exponent=0.3)

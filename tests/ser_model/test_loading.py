@@ -47,7 +47,7 @@ inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")
 with torch.inference_mode():
     logits = model.eval()(**inputs).logits
     encoded = encoder.eval()(**inputs)
-    assert torch.equal(model.classifier(encoded.pooler_output, encoded.functionals), logits)
+    assert torch.equal(model.classifier(encoded.pooler_output, encoded.functionals, encoded.voiced_seconds), logits)
 answer(logits)
 """
 )

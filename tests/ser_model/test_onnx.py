@@ -21,7 +21,6 @@ from ser_model.audio_io import load_audio
 from ser_model.configuration_ser import HEADS
 from ser_model.frame_features import fourier_lag_products
 from ser_model.inspection import inspect
-from ser_model.network_ser import SERNetwork
 from ser_model.onnx_backend import OnnxBackend, softmax
 from ser_model.onnx_export import export_onnx, quantise_weights
 from ser_model.onnx_layers import folded_lag_products, folded_power_spectrogram
@@ -142,7 +141,7 @@ def test_file_tells_what_it_is_and_nothing_of_this_machine(shipped):
     for path in shipped.values():
         model = onnx.load(path)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
-        rule = {"temperature", "answer_threshold", "candidate_mass"}
+        rule = {"temperature", "familiarity_exponent", "answer_threshold", "candidate_mass"}
         assert metadata.keys() == {"labels", "sampling_rate", "weights_sha256"} | rule
         assert json.loads(metadata["labels"]) == list(TorchBackend(PRETRAINED).labels)
         assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
@@ -150,23 +149,18 @@ def test_file_tells_what_it_is_and_nothing_of_this_machine(shipped):
         assert not any(trace in content for trace in (b".py", str(PROJECT).encode(), b"site-packages", b'File "'))
 
 
-class NetworkThatKnowsVoices(SERNetwork):
-    """Measures a familiarity, which is that of the anger."""
-
-    def forward(self, input_features, attention_mask=None):
-        output = super().forward(input_features, attention_mask)
-        return output._replace(familiarity=output.logits[:, 0].sigmoid())
-
-
-def test_familiarity_and_thresholds_are_exported(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_model.torch_backend.SERNetwork", NetworkThatKnowsVoices)
+def test_familiarity_and_thresholds_are_exported(clips, tmp_path):
+    features = {"feature_names": ["mfcc", "spectral_shape", "f0"], "n_mfcc": 13}
+    network = {"lstm_sizes": [6], "functionals": True, "heads": {"sequence": 1, "functionals": 1}}
     rule = {"answer_threshold": 0.625, "candidate_mass": 0.71}
-    checkpoint = save_random_checkpoint(tmp_path, {"feature_names": ["mfcc"]}, {"lstm_sizes": [6], **rule})
+    confidence = {"temperature": 0.7, "familiarity_exponent": 0.4}
+    checkpoint = save_random_checkpoint(tmp_path, features, network | rule | confidence)
     export_onnx(checkpoint, tmp_path / "model.onnx")
     of_torch, of_file = TorchBackend(checkpoint), OnnxBackend(tmp_path)
     assert of_torch.rule == of_file.rule == AnswerRule(**rule)
     expected, answer = of_torch.run(clips[-3:]), of_file.run(clips[-3:])
     assert answer.familiarity.shape == (3,)
+    assert len(set(answer.familiarity)) > 1
     np.testing.assert_allclose(answer.familiarity, expected.familiarity, atol=CLOSE)
     np.testing.assert_allclose(answer.probabilities, expected.probabilities, atol=CLOSE)
 
@@ -309,6 +303,13 @@ def test_other_weights_are_told(exported):
     with pytest.raises(OSError, match=r"was made of other weights than those in .*python -m ser_model export"):
         EmotionRecognizer.from_pretrained(exported)
     assert isinstance(EmotionRecognizer.from_pretrained(exported, backend="torch").backend, TorchBackend)
+
+
+def test_a_familiarity_that_is_not_built_in_is_told(exported):
+    config = exported / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"familiarity_exponent": 0.9}))
+    with pytest.raises(OSError, match=r"another familiarity_exponent than that in .*python -m ser_model export"):
+        EmotionRecognizer.from_pretrained(exported)
 
 
 def test_temperature_and_thresholds_change_without_another_file(exported, clips):

@@ -79,8 +79,8 @@ def test_unlike_the_training_speech_only_where_that_is_measured(familiarity, fam
         ((0.8, 0.1, 0.1), 0.9, 0.8, []),
         ((0.2, 0.4, 0.4), None, 0.7, ["unsure between neutral and sad"]),
         ((0.3, 0.3, 0.4), None, 0.8, ["unsure between sad, angry and neutral"]),
-        ((0.2, 0.4, 0.4), 0.1, 0.3, ["unsure", "unlike the training speech"]),
-        ((0.8, 0.1, 0.1), 0.1, 0.8, ["unlike the training speech"]),
+        ((0.2, 0.4, 0.4), 0.1, 0.3, ["unsure", "little voice to go by"]),
+        ((0.8, 0.1, 0.1), 0.1, 0.8, ["little voice to go by"]),
     ],
 )
 def test_remarks_of_the_command_line(probabilities, familiarity, mass, expected):

@@ -12,7 +12,7 @@ from datasets import Dataset, concatenate_datasets
 from transformers import BatchFeature
 
 from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
-from ser_model.functionals import tracks_and_functionals
+from ser_model.functionals import follow, functionals_of
 from train.augment.augmentation import Augmentation
 from train.augment.mixup import mix_up
 from train.data.feature_cache import clip_analyses
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 READ_AT_ONCE = 64  # rows, one by one takes several times as long
 VOICE_COLUMNS = ("speaker", "corpus")
+LOUD_DB = 20.0  # below the loudest frame: what is fainter is a pause
 STATISTICS_CLIPS = 2000  # enough for means and deviations of frames to within a per cent
 
 
@@ -86,6 +87,38 @@ class UtteranceRows(torch.utils.data.Dataset):
             {"log_mel": log_mel} | {name: values[row] for name, values in self.columns.items()}
             for row, log_mel in zip(rows, analyses, strict=True)
         ]
+
+
+class CroppedRows(UtteranceRows):
+    """Rows of a dataset with a piece of each analysis around a louder frame, as if no more had been recorded.
+
+    Args:
+        dataset: as [`analysed`] gives it.
+        seconds: length of the pieces; what is shorter stays as it is.
+        extractor: that analysed the clips.
+        seed: of the places, one for each clip.
+    """
+
+    def __init__(self, dataset: Dataset, seconds: float, extractor: SERFeatureExtractor, seed: int = 0):
+        super().__init__(dataset)
+        self.frames = round(seconds * extractor.sampling_rate / extractor.hop_length)
+        self.analysis_size, self.n_mels = extractor.analysis_size, extractor.n_mels
+        self.seed = seed
+
+    def __getitems__(self, rows: list[int]) -> list[dict[str, Any]]:
+        """Several rows at once, as a data loader asks for them."""
+        return [
+            item | {"log_mel": self._piece(row, item["log_mel"])}
+            for row, item in zip(rows, super().__getitems__(rows), strict=True)
+        ]
+
+    def _piece(self, row: int, analysis: np.ndarray) -> np.ndarray:
+        frames = analysis.reshape(-1, self.analysis_size)
+        levels = frames[:, : self.n_mels].mean(1)
+        loud = np.flatnonzero(levels > levels.max() - LOUD_DB)
+        middle = np.random.default_rng((self.seed, row)).choice(loud)
+        start = min(max(0, middle - self.frames // 2), max(0, len(frames) - self.frames))
+        return frames[start : start + self.frames].ravel()
 
 
 class BatchBuilder:
@@ -172,8 +205,7 @@ def functional_statistics(
     """Mean and standard deviation of each functional over the clips of all batches."""
     settings = functional_mfcc, pitch_gate_db
     return mean_and_deviation(
-        tracks_and_functionals(batch["input_features"], batch["attention_mask"].bool(), *settings)[1]
-        for batch in batches
+        functionals_of(follow(batch["input_features"], batch["attention_mask"].bool(), *settings)) for batch in batches
     )
 
 

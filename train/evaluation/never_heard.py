@@ -1,8 +1,8 @@
-"""A checkpoint on corpora that it never heard: temperature and thresholds are fitted on some, tested on others."""
+"""A checkpoint on corpora that it never heard: its confidence is fitted on some, and tested on others."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +16,12 @@ from sklearn.metrics import accuracy_score
 
 from ser_model.answer_rule import ANSWER_THRESHOLD, AnswerRule
 from ser_model.configuration_ser import SERConfig
+from ser_model.files import ONNX_FILE
+from ser_model.functionals import familiarity
 from ser_model.metrics_file import WEIGHTS_SUM, OtherWeightsError, read_metrics
+from ser_model.onnx_export import export_onnx
 from train.data import CorpusError
+from train.data.dataset import analysed
 from train.evaluation.answers import (
     RIGHT,
     among_own_labels,
@@ -29,7 +33,7 @@ from train.evaluation.answers import (
 )
 from train.evaluation.reporting import corpus_title, provenance
 from train.evaluation.scoring import bootstrap_interval, predict, score_matrix, target_indices
-from train.fit.calibration import fit_temperature
+from train.fit.calibration import fit_confidence
 from train.fit.checkpoint import Checkpoint, load_checkpoint, load_relative
 from train.plots.figures import save_risk_coverage
 
@@ -37,6 +41,17 @@ from train.plots.figures import save_risk_coverage
 NEVER_HEARD_FILE = "never_heard.json"
 FEWEST_CORPORA = 2  # what is fitted on one is tested on the others
 SMALLEST = np.finfo(np.float32).tiny
+# Pieces of each clip that the confidence is fitted on as well, in seconds: words, as users send them.
+CROPS = (0.25, 0.5, 1.0, 2.0)
+WHOLE = 0.0  # in the column `crop`
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What logits are divided by: the temperature, and by the familiarity to the power of its exponent, 0 for none."""
+
+    temperature: float
+    familiarity_exponent: float = 0.0
 
 
 def calibrate(
@@ -47,10 +62,10 @@ def calibrate(
     siblings: Mapping[Path, Dataset] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """
-    Fit the temperature and the answer rule of a checkpoint to corpora that it never heard, and test both.
+    Fit confidence and answer rule of a checkpoint to corpora that it never heard, and test both.
 
-    The figures of a corpus are by a temperature and a rule that were fitted without it. Writes config.json and
-    never_heard.json.
+    The figures of a corpus are by what was fitted without it. Writes config.json and never_heard.json, and model.onnx
+    anew where it is there.
 
     Args:
         folder: of the checkpoint.
@@ -61,8 +76,8 @@ def calibrate(
             answered by it and fitted on as well.
 
     Returns:
-        The content of never_heard.json: `temperature` (of the logits as the network gives them), `rule`, the figures
-        of each corpus in `corpora`, the `mean` of those that the checkpoint itself answered, the recipes of
+        The content of never_heard.json: `temperature` and `familiarity_exponent` (as in [`SERConfig`]), `rule`, the
+        figures of each corpus in `corpora`, the `mean` of those that the checkpoint itself answered, the recipes of
         `by_siblings`, and how they came about.
 
     Raises:
@@ -71,29 +86,29 @@ def calibrate(
     """
     checkpoint = load_checkpoint(str(folder))
     labels, config = checkpoint.recipe.labels, checkpoint.model.config
-    before = temperature_of_speakers(folder, config)
+    before = Confidence(temperature_of_speakers(folder, config))
     answered = [
         (checkpoint, fitted),
         *((load_relative(checkpoint.recipe, path), part) for path, part in siblings.items()),
     ]
     check_corpora([part for _, part in answered], tested)
-    by_fitting = pd.concat([answers_of(*pair) for pair in answered], ignore_index=True)
+    by_fitting = pd.concat([answers_of(*pair, crops=CROPS) for pair in answered], ignore_index=True)
     corpora, pictures = {}, {}
-    for name, rows in by_fitting.groupby("corpus"):
+    for name, rows in whole_clips(by_fitting).groupby("corpus"):
         others = by_fitting[by_fitting["corpus"] != name]
         corpora[name], pictures[name] = left_out_corpus(rows, others, labels, before)
     if tested is not None:
         for name, rows in answers_of(checkpoint, tested).groupby("corpus"):
             corpora[name], pictures[name] = left_out_corpus(rows, by_fitting, labels, before)
-    temperature, rule = fit_answers(by_fitting, labels)
-    config.temperature = checkpoint.model.classifier.temperature = temperature
-    config.answer_threshold, config.candidate_mass = rule.answer_threshold, rule.candidate_mass
+    confidence, rule = fit_answers(by_fitting, labels)
+    for name, value in (vars(confidence) | vars(rule)).items():
+        setattr(config, name, value)
     by_siblings = {
         name: sibling.recipe.name for sibling, part in answered[1:] for name in sorted(set(part["corpus"][:]))
     }
     result = {
-        "temperature": temperature,
-        "temperature_before": before,
+        **vars(confidence),
+        "temperature_before": before.temperature,
         "rule": vars(rule),
         "fitted_on": sorted(by_fitting["corpus"].unique()),
         "by_siblings": by_siblings,
@@ -103,6 +118,8 @@ def calibrate(
     result[WEIGHTS_SUM] = checkpoint.weights_sha256
     del result["recipe"]  # the checkpoint has it
     config.save_pretrained(folder)
+    if (folder / ONNX_FILE).is_file():
+        export_onnx(folder, folder / ONNX_FILE)
     (folder / NEVER_HEARD_FILE).write_text(json.dumps(result, indent=2) + "\n")
     picture.parent.mkdir(parents=True, exist_ok=True)
     save_risk_coverage(pictures, picture, "Corpora that were never heard")
@@ -117,19 +134,36 @@ def temperature_of_speakers(folder: Path, config: SERConfig) -> float:
         return config.temperature
 
 
-def answers_of(checkpoint: Checkpoint, part: Dataset) -> pd.DataFrame:
+def answers_of(checkpoint: Checkpoint, part: Dataset, crops: Sequence[float] = ()) -> pd.DataFrame:
     """
     A checkpoint's predictions at a temperature of 1: their logarithms are its logits, up to a constant for each clip.
+
+    Args:
+        checkpoint: answers; what it has of confidence is taken off.
+        part: utterances.
+        crops: lengths in seconds; a piece of each utterance is answered as well. The column `crop` tells which.
 
     Raises:
         CorpusError: it heard some of it in training.
     """
-    heard = checkpoint.speakers & set(part["speaker"][:])
-    known = set(checkpoint.recipe.corpora) & set(part["corpus"][:])
-    if heard or known:
-        raise CorpusError(f"heard in this model's training: {', '.join(sorted(heard | known))}.")
-    checkpoint.model.classifier.temperature = 1.0
-    return predict(checkpoint.model, checkpoint.extractor, part)
+    corpora, speakers = set(part["corpus"][:]), checkpoint.speakers
+    # A fold's recipe names the corpus that was left out as well: the speakers tell.
+    known = {name for name in corpora if any(speaker.startswith(f"{name}-") for speaker in speakers)}
+    if not speakers:
+        known = corpora & set(checkpoint.recipe.corpora)
+    if known:
+        raise CorpusError(f"heard in this model's training: {', '.join(sorted(known))}.")
+    checkpoint.model.classifier.temperature, checkpoint.model.classifier.familiarity_exponent = 1.0, 0.0
+    part = analysed(part, checkpoint.extractor)
+    return pd.concat(
+        predict(checkpoint.model, checkpoint.extractor, part, crop_seconds=crop or None).assign(crop=crop)
+        for crop in (WHOLE, *crops)
+    )
+
+
+def whole_clips(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions without those of pieces."""
+    return predictions[predictions["crop"] == WHOLE]
 
 
 def check_corpora(fitted: Sequence[Dataset], tested: Dataset | None) -> None:
@@ -141,9 +175,12 @@ def check_corpora(fitted: Sequence[Dataset], tested: Dataset | None) -> None:
         raise CorpusError(f"either fitted on or tested, not both: {', '.join(sorted(both))}.")
 
 
-def at_temperature(predictions: pd.DataFrame, labels: Sequence[str], temperature: float) -> pd.DataFrame:
-    """Predictions whose logits are divided by a further temperature."""
-    scores = softmax(log_scores(predictions, labels) / temperature, axis=1)
+def with_confidence(predictions: pd.DataFrame, labels: Sequence[str], confidence: Confidence) -> pd.DataFrame:
+    """Predictions at a temperature of 1 with a confidence."""
+    logits = log_scores(predictions, labels) / confidence.temperature
+    if confidence.familiarity_exponent:
+        logits *= familiarity(voiced_seconds(predictions), confidence.familiarity_exponent).numpy()[:, None]
+    scores = softmax(logits, axis=1)
     return predictions.assign(**{f"score_{label}": scores[:, index] for index, label in enumerate(labels)})
 
 
@@ -152,16 +189,21 @@ def log_scores(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     return np.log(score_matrix(predictions, labels).astype(np.float64).clip(min=SMALLEST))
 
 
-def fit_answers(predictions: pd.DataFrame, labels: Sequence[str]) -> tuple[float, AnswerRule]:
+def voiced_seconds(predictions: pd.DataFrame) -> torch.Tensor | None:
+    """How long a voice is heard in each clip, float64 (clips,); None where the network does not count it."""
+    return torch.tensor(predictions["voiced_seconds"].to_numpy(float)) if "voiced_seconds" in predictions else None
+
+
+def fit_answers(predictions: pd.DataFrame, labels: Sequence[str]) -> tuple[Confidence, AnswerRule]:
     """
-    Temperature and answer rule of predictions at a temperature of 1; every corpus counts the same.
+    Confidence of predictions at a temperature of 1, and the answer rule for whole clips; every corpus counts the same.
 
     Where no threshold makes enough of the sure answers right, it stays at its default.
     """
     arrays = log_scores(predictions, labels), target_indices(predictions, labels), corpus_weights(predictions)
-    temperature = fit_temperature(*map(torch.tensor, arrays))
-    rule = fit_rule(at_temperature(predictions, labels, temperature), labels)
-    return temperature, rule if rule.answer_threshold < 1 else replace(rule, answer_threshold=ANSWER_THRESHOLD)
+    confidence = Confidence(*fit_confidence(*map(torch.tensor, arrays), voiced_seconds(predictions)))
+    rule = fit_rule(with_confidence(whole_clips(predictions), labels, confidence), labels)
+    return confidence, rule if rule.answer_threshold < 1 else replace(rule, answer_threshold=ANSWER_THRESHOLD)
 
 
 def mean_figures(corpora: Iterable[dict[str, Any]]) -> dict[str, float]:
@@ -170,7 +212,7 @@ def mean_figures(corpora: Iterable[dict[str, Any]]) -> dict[str, float]:
 
 
 def left_out_corpus(
-    rows: pd.DataFrame, others: pd.DataFrame, labels: Sequence[str], before: float
+    rows: pd.DataFrame, others: pd.DataFrame, labels: Sequence[str], before: Confidence
 ) -> tuple[dict[str, Any], np.ndarray]:
     """
     Figures of a corpus by what was fitted on others, and its risk against coverage.
@@ -179,17 +221,17 @@ def left_out_corpus(
         rows: predictions at a temperature of 1.
         others: those of the corpora that are fitted on.
         labels: the model's.
-        before: temperature that was fitted on known corpora, for comparison.
+        before: what was fitted on known corpora, for comparison.
     """
-    temperature, rule = fit_answers(others, labels)
-    answers = at_temperature(rows, labels, temperature)
-    as_before = at_temperature(rows, labels, before)
+    confidence, rule = fit_answers(others, labels)
+    answers = with_confidence(rows, labels, confidence)
+    as_before = with_confidence(rows, labels, before)
     scores = score_matrix(answers, labels)
     figures = {
         "clips": len(rows),
         "speakers": rows["speaker"].nunique(),
         "labels": rows["label"].nunique(),
-        "temperature": temperature,
+        **vars(confidence),
         **vars(rule),
         "accuracy": accuracy_score(rows["label"], rows["prediction"]),
         "confidence": float(scores.max(1).mean()),
@@ -212,18 +254,21 @@ def sibling_sentence(result: Mapping[str, Any]) -> str:
 
 def describe(result: dict[str, Any]) -> str:
     """The figures as lines for the screen."""
-    lines = ["corpus            UAR %  right %   says %  (before)  calibration error %  (before)  temperature"]
+    lines = [
+        "corpus            UAR %  right %   says %  (before)  calibration error %  (before)  temperature  exponent"
+    ]
     for name, one in (result["corpora"] | {"mean": result["mean"]}).items():
         lines.append(
             f"{name:15} {100 * one['uar_among_own_labels']:7.1f} {100 * one['accuracy']:8.1f}"
             f" {100 * one['confidence']:8.1f} {100 * one['confidence_before']:9.1f}"
             f" {100 * one['calibration_error']:20.1f} {100 * one['calibration_error_before']:9.1f}"
-            f" {one['temperature']:12.2f}"
+            f" {one['temperature']:12.2f} {one['familiarity_exponent']:9.2f}"
         )
     threshold = result["rule"]["answer_threshold"]
     lines.append(
-        f"temperature {result['temperature_before']:.3f} -> {result['temperature']:.3f}; an answer is sure from "
-        f"{100 * threshold:.0f} %, candidates hold {100 * result['rule']['candidate_mass']:.0f} % of the probability"
+        f"temperature {result['temperature_before']:.3f} -> {result['temperature']:.3f}, exponent of the familiarity "
+        f"{result['familiarity_exponent']:.3f}; an answer is sure from {100 * threshold:.0f} %, candidates hold "
+        f"{100 * result['rule']['candidate_mass']:.0f} % of the probability"
     )
     if threshold == ANSWER_THRESHOLD:
         lines.append(f"No threshold makes {100 * RIGHT:.0f} % of the sure answers right: it stays at its default.")

@@ -16,7 +16,7 @@ from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.modeling_ser import SERModelOutput
 from train.data import CORPORA
 from train.data.base import relative
-from train.data.dataset import BatchBuilder, UtteranceRows, analysed
+from train.data.dataset import BatchBuilder, CroppedRows, UtteranceRows, analysed
 from train.fit.run_folder import whole_file
 from train.metrics.brier_score.brier_score import brier_score
 from train.metrics.calibration_error.calibration_error import expected_calibration_error
@@ -33,7 +33,12 @@ UTTERANCE_COLUMNS = ("path", "corpus", "speaker", "sex", "language", "sentence")
 
 @torch.inference_mode()
 def predict(
-    model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, *, batch_size: int = 64
+    model: torch.nn.Module,
+    extractor: SERFeatureExtractor,
+    dataset: Dataset,
+    *,
+    batch_size: int = 64,
+    crop_seconds: float | None = None,
 ) -> pd.DataFrame:
     """
     Run a model over a table of utterances.
@@ -43,19 +48,24 @@ def predict(
         extractor: its feature extractor.
         dataset: as `load_corpora` gives it; its labels are those of the model.
         batch_size: clips at a time; it changes no result.
+        crop_seconds: run it over a piece of each utterance, of this length.
 
     Returns:
         A row for each utterance in the dataset's order: path, corpus, speaker, sex, language, sentence, label,
-        prediction (both names), and a column `score_<label>` for each label.
+        prediction (both names), and a column `score_<label>` for each label; with functionals also `voiced_seconds`.
     """
     labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
     if dataset.features["label"].names != labels:
         raise ValueError(f"The dataset's labels are {dataset.features['label'].names}, the model's {labels}.")
     scores = np.zeros((len(dataset), len(labels)), dtype=np.float32)
-    for indices, encoded in encoded_batches(model, extractor, dataset, batch_size):
-        logits = model.classifier(encoded.pooler_output, encoded.functionals)
+    voiced_seconds = np.full(len(dataset), np.nan, dtype=np.float32)
+    for indices, encoded in encoded_batches(model, extractor, dataset, batch_size, crop_seconds):
+        if encoded.voiced_seconds is not None:
+            voiced_seconds[indices] = encoded.voiced_seconds.cpu().numpy()
+        logits = model.classifier(encoded.pooler_output, encoded.functionals, encoded.voiced_seconds)
         scores[indices] = logits.softmax(-1).cpu().numpy()
-    return prediction_table(dataset, scores)
+    table = prediction_table(dataset, scores)
+    return table if np.isnan(voiced_seconds).all() else table.assign(voiced_seconds=voiced_seconds)
 
 
 def prediction_table(dataset: Dataset, scores: np.ndarray) -> pd.DataFrame:
@@ -97,11 +107,16 @@ def pooled_states(
 
 
 def encoded_batches(
-    model: torch.nn.Module, extractor: SERFeatureExtractor, dataset: Dataset, batch_size: int
+    model: torch.nn.Module,
+    extractor: SERFeatureExtractor,
+    dataset: Dataset,
+    batch_size: int,
+    crop_seconds: float | None = None,
 ) -> Iterator[tuple[np.ndarray, SERModelOutput]]:
     """Rows of a batch and the encoder's output of them; clips of like length share a batch."""
     dataset = analysed(dataset, extractor)
-    rows, builder = UtteranceRows(dataset), BatchBuilder(extractor)
+    rows = UtteranceRows(dataset) if crop_seconds is None else CroppedRows(dataset, crop_seconds, extractor)
+    builder = BatchBuilder(extractor)
     model.eval()
     order = np.argsort(dataset["length"][:], kind="stable")
     for start in tqdm(range(0, len(rows), batch_size), desc="Predicting", leave=False):

@@ -323,9 +323,10 @@ def set_statistics(model: SERForAudioClassification, train: Dataset | Stream, ex
 
 def set_voice_directions(model: SERForAudioClassification, batches: Sequence[Mapping[str, torch.Tensor]]) -> None:
     """Let the model remove from its functionals what the voices of some batches differ in."""
-    functionals = model.ser.encoder.functionals
+    normalisation, functionals = model.ser.encoder.utterance_normalisation, model.ser.encoder.functionals
     functionals.voice_directions.zero_()
-    values = [functionals(batch["input_features"], batch["attention_mask"].bool())[1] for batch in batches]
+    inputs = ((batch["input_features"], batch["attention_mask"].bool()) for batch in batches)
+    values = [functionals(normalisation(*pair))[0] for pair in inputs]
     columns = [torch.cat([batch[name] for batch in batches]) for name in ("labels", *VOICE_COLUMNS)]
     count = model.config.voice_directions
     directions = [voice_directions(torch.cat(values) * group, *columns, count) for group in functionals.groups()]

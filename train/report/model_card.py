@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ser_model.configuration_ser import SERConfig
+from ser_model.functionals import MOST_VOICED
 from ser_model.metrics_file import METRICS_FILE, read_metrics, read_object
 from ser_model.recognizer import PRETRAINED
 from train.data import CORPORA
@@ -63,6 +64,7 @@ def render_model_card(
     check_evaluated(checkpoint)
     metrics = read_metrics(checkpoint)
     recipe = read_object(checkpoint / RECIPE_FILE)
+    config = SERConfig.from_pretrained(checkpoint)
     shipped = checkpoint.resolve() == PRETRAINED
     name = (model_id or MODEL_NAME).rpartition("/")[2]
     return ModelCard.from_template(
@@ -77,7 +79,8 @@ def render_model_card(
         exports=exports,
         parameters=f"{metrics['parameters']:,}",
         megabytes=f"{(checkpoint / 'model.safetensors').stat().st_size / 1e6:.1f}",
-        architecture_table=table(HEADER, architecture_rows(SERConfig.from_pretrained(checkpoint))),
+        architecture_table=table(HEADER, architecture_rows(config)),
+        familiarity=familiarity_formula(config),
         labels=", ".join(metrics["labels"]),
         chance=percent(1 / len(metrics["labels"])),
         protocol_sentence=protocol_sentence(metrics, SELECTION if shipped else ""),
@@ -106,6 +109,13 @@ def render_model_card(
         languages=", ".join(languages(metrics, recipe)),
         licence=licence(recipe["corpora"]),
     )
+
+
+def familiarity_formula(config: SERConfig) -> str:
+    """What the logits are multiplied by, as the card tells it; empty where that is not measured."""
+    if not config.familiarity_exponent:
+        return ""
+    return f"(voiced seconds / {MOST_VOICED}) to the power of {config.familiarity_exponent:.2f}, at most 1"
 
 
 def check_evaluated(checkpoint: Path) -> None:

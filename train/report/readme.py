@@ -163,8 +163,9 @@ def readme_never_heard(never_heard: Mapping[str, Any]) -> str:
     fitted = " and ".join(map(corpus_title, never_heard["fitted_on"]))
     written = (
         f"A temperature of {never_heard['temperature']:.2f} ({never_heard['temperature_before']:.2f} "
-        f"before) and the mass of the candidates, {never_heard['rule']['candidate_mass']:.2f}, are "
-        f"fitted to {fitted}, each counting the same. The figures of a corpus are by what was fitted without it. "
+        f"before), the exponent of the familiarity, {never_heard['familiarity_exponent']:.2f}, and the mass of the "
+        f"candidates, {never_heard['rule']['candidate_mass']:.2f}, are fitted to {fitted}, each counting the same, "
+        "the first two to pieces of their clips as well. The figures of a corpus are by what was fitted without it. "
         f"{sibling_sentence(never_heard)}"
         f"Written to [`{NEVER_HEARD_FILE}`](../{SHIPPED}/{NEVER_HEARD_FILE}) by `{never_heard['command']}`."
     )

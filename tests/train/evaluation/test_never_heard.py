@@ -11,15 +11,25 @@ from scipy.special import softmax
 
 from ser_model.answer_rule import ANSWER_THRESHOLD, AnswerRule
 from ser_model.configuration_ser import SERConfig
+from ser_model.functionals import LEAST_VOICED, MOST_VOICED
 from train.__main__ import main
-from train.evaluation.never_heard import at_temperature, describe, fit_answers, left_out_corpus, mean_figures
+from train.evaluation.answers import known_figures
+from train.evaluation.never_heard import (
+    WHOLE,
+    Confidence,
+    describe,
+    fit_answers,
+    left_out_corpus,
+    mean_figures,
+    with_confidence,
+)
 from train.fit.checkpoint import load_checkpoint, save_checkpoint
 
 
 LABELS = ("angry", "neutral", "sad")
 
 
-def predictions(temperature: float, clips: int, corpus: str, seed: int) -> pd.DataFrame:
+def predictions(temperature: float | np.ndarray, clips: int, corpus: str, seed: int) -> pd.DataFrame:
     """Scores at a temperature of 1, whose truth is drawn from those at another one."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 3, (clips, 3))
@@ -28,26 +38,55 @@ def predictions(temperature: float, clips: int, corpus: str, seed: int) -> pd.Da
     columns = {f"score_{label}": scores[:, index] for index, label in enumerate(LABELS)}
     best = [LABELS[index] for index in scores.argmax(1)]
     speakers = [f"{corpus}-{clip % 5}" for clip in range(clips)]
-    return pd.DataFrame({"label": truth, "prediction": best, "corpus": corpus, "speaker": speakers, **columns})
+    told = {"label": truth, "prediction": best, "corpus": corpus, "speaker": speakers, "crop": WHOLE}
+    return pd.DataFrame(told | columns)
 
 
 def test_temperature_is_that_of_the_corpora():
     table = predictions(2.5, 4000, "a", 0)
-    temperature, _ = fit_answers(table, LABELS)
-    assert temperature == pytest.approx(2.5, rel=0.1)
+    confidence, _ = fit_answers(table, LABELS)
+    assert confidence.temperature == pytest.approx(2.5, rel=0.1)
+    assert confidence.familiarity_exponent == 0  # without functionals nobody counts the voiced seconds
+
+
+@pytest.mark.parametrize(("exponent", "found"), [(0.5, 0.5), (-0.5, 0.0)])
+def test_confidence_follows_the_voiced_seconds(exponent, found):
+    """The less voice, the less a network knows: that is found, but never that it knows more."""
+    seconds = np.random.default_rng(1).uniform(LEAST_VOICED, MOST_VOICED, 8000)
+    divisors = 2.0 * (MOST_VOICED / seconds) ** exponent
+    table = predictions(divisors[:, None], 8000, "a", 0).assign(voiced_seconds=seconds)
+    confidence, _ = fit_answers(table, LABELS)
+    assert confidence.familiarity_exponent == pytest.approx(found, abs=0.05)
+    if found:
+        assert confidence.temperature == pytest.approx(2.0, rel=0.1)
+        assert calibration_error(table, confidence) < 0.02 < calibration_error(table, Confidence(2.0))
+
+
+def calibration_error(table: pd.DataFrame, confidence: Confidence) -> float:
+    return known_figures(with_confidence(table, LABELS, confidence), LABELS)["calibration_error"]
+
+
+def test_pieces_are_for_the_confidence_alone():
+    whole = predictions(2.0, 1000, "a", 0)
+    pieces = predictions(2.0, 1000, "a", 1).assign(crop=0.5)
+    together, alone = fit_answers(pd.concat([whole, pieces]), LABELS), fit_answers(whole, LABELS)
+    assert together[0] != alone[0]
+    assert together[1].candidate_mass == pytest.approx(alone[1].candidate_mass, abs=0.02)
 
 
 def test_every_corpus_counts_the_same():
     few, many = predictions(1.0, 500, "a", 0), predictions(4.0, 4000, "b", 1)
-    together, _ = fit_answers(pd.concat([few, many], ignore_index=True), LABELS)
-    evenly, _ = fit_answers(pd.concat([few, many[:500]], ignore_index=True), LABELS)
+    together, evenly, alone = (
+        fit_answers(pd.concat(tables, ignore_index=True), LABELS)[0].temperature
+        for tables in ([few, many], [few, many[:500]], [many])
+    )
     assert together == pytest.approx(evenly, rel=0.1)
-    assert together < fit_answers(many, LABELS)[0] / 1.5
+    assert together < alone / 1.5
 
 
 def test_a_further_temperature_leaves_answers_and_changes_confidence():
     table = predictions(1.0, 50, "a", 0)
-    softer = at_temperature(table, LABELS, 3.0)
+    softer = with_confidence(table, LABELS, Confidence(3.0))
     columns = [f"score_{label}" for label in LABELS]
     assert (softer[columns].to_numpy().argmax(1) == table[columns].to_numpy().argmax(1)).all()
     assert (softer[columns].max(1) < table[columns].max(1)).all()
@@ -62,12 +101,12 @@ def test_threshold_that_is_out_of_reach_stays_at_its_default():
 
 def test_figures_are_by_what_other_corpora_gave():
     tested, others = predictions(2.0, 2000, "a", 0), predictions(2.0, 2000, "b", 1)
-    figures, risk = left_out_corpus(tested, others, LABELS, before=0.5)
-    assert figures["temperature"] == fit_answers(others, LABELS)[0]
+    figures, risk = left_out_corpus(tested, others, LABELS, before=Confidence(0.5))
+    assert figures["temperature"] == fit_answers(others, LABELS)[0].temperature
     assert figures["calibration_error"] < 0.05 < figures["calibration_error_before"]
     assert figures["confidence"] == pytest.approx(figures["accuracy"], abs=0.05)
     assert (figures["clips"], figures["speakers"], figures["labels"], len(risk)) == (2000, 5, 3, 2000)
-    one = {"temperature": 1.0, "temperature_before": 0.5, "rule": vars(AnswerRule()), "corpora": {"a": figures}}
+    one = vars(Confidence(1.0)) | {"temperature_before": 0.5, "rule": vars(AnswerRule()), "corpora": {"a": figures}}
     assert "stays at its default" in describe(one | {"mean": mean_figures([figures])})
 
 

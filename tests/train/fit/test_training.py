@@ -24,7 +24,9 @@ from train.augment.voice import speech_like
 from train.augment.waveform_augmentation import WaveformAugmentation
 from train.data import CORPORA, load_corpora
 from train.data.dataset import (
+    LOUD_DB,
     BatchBuilder,
+    CroppedRows,
     UtteranceRows,
     analysed,
     feature_statistics,
@@ -432,6 +434,23 @@ def test_statistics_leave_augmentation_out(corpora):
     frames = torch.cat([builder([row])["input_features"][0] for row in rows])
     torch.testing.assert_close(mean, frames.mean(0), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(deviation, frames.std(0, correction=0), rtol=1e-3, atol=1e-3)
+
+
+def test_crops_are_pieces_of_the_clips(corpora):
+    recipe = small_recipe()
+    extractor = recipe.feature_extractor()
+    dataset = analysed(load_corpora(["ravdess"], corpora, labels=recipe.labels), extractor)
+    pieces, again = (CroppedRows(dataset, 0.2, extractor) for _ in range(2))
+    for whole, piece, same in zip(UtteranceRows(dataset), pieces, again, strict=True):
+        assert piece["log_mel"].tobytes() == same["log_mel"].tobytes()
+        assert len(piece["log_mel"]) == 20 * extractor.analysis_size
+        assert piece["log_mel"].tobytes() in whole["log_mel"].tobytes()
+        loudest = whole["log_mel"].reshape(-1, extractor.analysis_size)[:, : extractor.n_mels].mean(1).max()
+        levels = piece["log_mel"].reshape(-1, extractor.analysis_size)[:, : extractor.n_mels].mean(1)
+        assert levels.max() > loudest - LOUD_DB
+        assert piece["label"] == whole["label"]
+    longer = CroppedRows(dataset, 100.0, extractor)
+    assert [row["log_mel"].tobytes() for row in longer] == [row["log_mel"].tobytes() for row in UtteranceRows(dataset)]
 
 
 def test_shares_are_taken_of_validation_clips_too(corpora):
