@@ -23,7 +23,9 @@ from ser_model.modeling_ser import SERForAudioClassification
 from train.data import load_corpora
 from train.data.dataset import analysed, feature_statistics, sample_rows, unchanged_batches
 from train.fit.recipe import Recipe, load_recipe, recipe_names
-from train.fit.training import SERTrainer, build_trainer, load_splits, training_arguments
+from train.fit.trainer import SERTrainer, build_trainer
+from train.fit.training import load_splits
+from train.fit.training_arguments import training_arguments
 
 
 DECODING_BAR = 200.0  # times faster than real time, on two cores

@@ -33,11 +33,12 @@ from train.evaluation.scoring import (
     write_predictions,
 )
 from train.fit.checkpoint import Checkpoint, load_relative
+from train.fit.loss import allowed_labels
 from train.fit.recipe import Recipe, RecipeError, load_recipe
 from train.fit.resuming import last_whole_checkpoint, load_state
 from train.fit.run_folder import claimed
-from train.fit.training import REFIT_FOLDER, TRAINER_FOLDER, allowed_labels, fit, shares_of_corpora
-from train.plots.figures import save_pooled_states
+from train.fit.training import REFIT_FOLDER, TRAINER_FOLDER, fit, shares_of_corpora
+from train.plots.pooled_states import save_pooled_states
 
 
 logger = logging.getLogger(__name__)

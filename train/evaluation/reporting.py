@@ -22,11 +22,11 @@ from train.fit.checkpoint import SPEAKER_DISJOINT, SPEAKERS_SEEN, Checkpoint
 from train.fit.recipe import Recipe
 from train.plots.figures import (
     save_confusion_matrix,
-    save_pooled_states,
     save_reliability_diagram,
     save_risk_coverage,
     save_speaker_bars,
 )
+from train.plots.pooled_states import save_pooled_states
 
 
 CROSS_CORPUS = "cross-corpus"

@@ -4,9 +4,14 @@ What is rare can count as much as what is frequent in two ways: by weights, or b
 label is (Menon et al. 2021), so that the network itself learns what speaks for a label beside its frequency.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+import pandas as pd
 import torch
+from datasets import Dataset
+
+from train.fit.recipe import Recipe
 
 
 BALANCE_POWER = 0.5  # weights of rare groups grow with the root of their rarity; in full they overfit the rarest
@@ -62,3 +67,42 @@ def masked_cross_entropy(
     spread = log_probabilities.masked_fill(~allowed, 0.0).sum(-1) / allowed.sum(-1)
     losses = -((1 - smoothing) * truth + smoothing * spread)
     return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
+
+
+def loss_columns(dataset: Dataset, recipe: Recipe) -> dict[str, np.ndarray]:
+    """What the recipe's loss wants of each utterance: a weight, the labels of its corpus, how frequent these are."""
+    columns = {}
+    if recipe.balance:
+        columns["weight"] = balanced_weights(dataset, recipe.balance)
+    if recipe.mask_labels:
+        columns["allowed"] = allowed_labels(dataset)
+    if recipe.logit_adjustment:
+        columns["log_prior"] = recipe.logit_adjustment * log_priors(dataset)
+    return columns
+
+
+def balanced_weights(dataset: Dataset, properties: list[str]) -> np.ndarray:
+    """Weight of each utterance, (utterances,), of mean 1: larger where its group is rare."""
+    groups = dataset.select_columns(properties).to_pandas()
+    sizes = groups.groupby(properties)[properties[0]].transform("size").to_numpy()
+    weights = sizes**-BALANCE_POWER
+    return (weights / weights.mean()).astype(np.float32)
+
+
+def log_priors(dataset: Dataset) -> np.ndarray:
+    """Logarithm of each label's share of the clips of each row's corpus, (rows, labels); 0 for a label it lacks."""
+    table = clips_by_label(dataset)
+    shares = table.div(table.sum(axis=1), axis=0)
+    return np.log(shares.where(shares > 0, 1.0)).loc[dataset["corpus"][:]].to_numpy(np.float32)
+
+
+def allowed_labels(dataset: Dataset, corpora: Sequence[str] | None = None) -> np.ndarray:
+    """The labels that occur in a corpus, boolean (rows, labels), for each of `corpora`; by default each row's own."""
+    occurs = clips_by_label(dataset) > 0
+    return occurs.loc[dataset["corpus"][:] if corpora is None else corpora].to_numpy()
+
+
+def clips_by_label(dataset: Dataset) -> pd.DataFrame:
+    """How many clips of each label, as columns, there are of each corpus, as rows."""
+    table = pd.crosstab(pd.Series(dataset["corpus"][:]), pd.Series(dataset["label"][:]))
+    return table.reindex(columns=range(dataset.features["label"].num_classes), fill_value=0)

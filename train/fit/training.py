@@ -1,38 +1,24 @@
 """Train a recipe: corpora to checkpoint, with the transformers Trainer."""
 
-import dataclasses
 import itertools
 import json
 import logging
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import evaluate
-import numpy as np
-import pandas as pd
 import torch
 from datasets import Dataset, concatenate_datasets
-from torch.utils.data import DataLoader, Sampler, Subset
-from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
-from transformers.integrations import get_available_reporting_integrations
-from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
-from transformers.trainer import TRAINING_ARGS_NAME
+from torch.utils.data import Subset
+from transformers import TrainingArguments, set_seed
 
 from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.modeling_ser import SERForAudioClassification
-from train.augment.augmentation import Augmentation
-from train.augment.waveform_augmentation import WaveformAugmentation
 from train.data import load_corpora
 from train.data.base import CorpusError
 from train.data.dataset import (
     STATISTICS_CLIPS,
     VOICE_COLUMNS,
-    BatchBuilder,
-    UtteranceRows,
     analysed,
     feature_statistics,
     functional_statistics,
@@ -41,16 +27,12 @@ from train.data.dataset import (
     voice_directions,
 )
 from train.data.loading import check_classes, label_counts
-from train.data.randomness import Epoch, EpochCallback, EpochSampler
 from train.data.splits import corpus_of, official_split, random_split
 from train.data.streaming import Stream
-from train.data.waveform_rows import WaveformRows
 from train.fit.calibration import fit_temperature
 from train.fit.checkpoint import Checkpoint, load_relative, save_checkpoint
-from train.fit.loss import BALANCE_POWER, batch_loss
 from train.fit.recipe import Recipe, RecipeError
 from train.fit.resuming import (
-    ManifestCallback,
     check_same_run,
     had_stopped,
     last_whole_checkpoint,
@@ -59,101 +41,15 @@ from train.fit.resuming import (
     restore_best,
 )
 from train.fit.stream_splits import streaming_splits
+from train.fit.trainer import SERTrainer, build_trainer
+from train.fit.training_arguments import first_process_ahead, training_arguments
 from train.plots.figures import save_learning_curves
 
 
 logger = logging.getLogger(__name__)
 
-UAR_METRIC = Path(__file__).parents[1] / "metrics" / "uar"
 TRAINER_FOLDER = "trainer"  # the Trainer's own checkpoints, for resuming
 REFIT_FOLDER = "refit"  # in it, those of the training on all clips
-STREAM_EVALUATIONS = 10  # in a training from a stream, which has no epochs
-
-TRAINING_DEFAULTS = {
-    "eval_strategy": "epoch",
-    "per_device_eval_batch_size": 64,
-    "save_strategy": "epoch",
-    "logging_strategy": "epoch",
-    "save_total_limit": 2,
-    "train_sampling_strategy": "group_by_length",
-    "remove_unused_columns": False,  # the collator needs them
-    "label_names": ["labels"],
-    "report_to": "none",
-    "restore_callback_states_from_checkpoint": True,  # so that early stopping counts on
-    "hub_strategy": "end",
-    "ddp_timeout": 12 * 3600,  # seconds that other processes wait for the one that decodes
-    "use_cpu": not torch.accelerator.is_available(),  # or the processes of torchrun would not know one another
-    "dataloader_pin_memory": torch.accelerator.is_available(),
-}
-
-
-class SERTrainer(Trainer):
-    """The Trainer with our loss, an order of clips that a resumed run repeats, and evaluation without augmentation.
-
-    Args:
-        eval_collator: makes batches without augmentation.
-        epoch: which the order of clips and the training collator depend on.
-    """
-
-    def __init__(self, *args, eval_collator: BatchBuilder, epoch: Epoch, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.eval_collator = eval_collator
-        self.epoch = epoch
-        self.add_callback(EpochCallback(epoch))
-        self.add_callback(ManifestCallback)
-        self.model_accepts_loss_kwargs = False  # compute_loss gives the mean of its batch
-
-    def compute_loss(
-        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **kwargs
-    ) -> Any:
-        """Cross-entropy over the labels that each utterance's corpus has; in training that of each part by itself."""
-        outputs = model(inputs["input_features"], inputs["attention_mask"])
-        judged = outputs.head_logits if model.training else outputs.logits[None]
-        smoothing = self.args.label_smoothing_factor if model.training else 0.0
-        loss = torch.stack([batch_loss(logits, inputs, smoothing) for logits in judged]).mean()
-        return (loss, outputs) if return_outputs else loss
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """Without the pickle of the arguments, which a push would send to the Hub: recipe.json tells the same."""
-        super()._save(output_dir, state_dict)
-        Path(output_dir or self.args.output_dir, TRAINING_ARGS_NAME).unlink(missing_ok=True)
-
-    def _get_train_sampler(self, train_dataset: torch.utils.data.Dataset | None = None) -> Sampler | None:
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        if self.args.train_sampling_strategy != "group_by_length" or not isinstance(rows, UtteranceRows):
-            return super()._get_train_sampler(train_dataset)
-        batch_size = self.get_total_train_batch_size(self.args)
-        return EpochSampler(batch_size, rows.columns["length"].tolist(), self.args.seed, self.epoch)
-
-    def get_eval_dataloader(self, *args, **kwargs):  # noqa: ANN201 (as the Trainer's)
-        with self._evaluation_settings():
-            return super().get_eval_dataloader(*args, **kwargs)
-
-    def get_train_dataloader(self) -> DataLoader:
-        """The Trainer's; for a stream a plain one, because a stream gives each process rows of its own already."""
-        if not isinstance(self.train_dataset, Stream):
-            return super().get_train_dataloader()
-        return DataLoader(
-            self.train_dataset,
-            batch_size=self.args.train_batch_size,
-            collate_fn=self.data_collator,
-            num_workers=self.args.dataloader_num_workers,
-            pin_memory=self.args.dataloader_pin_memory,
-        )
-
-    def get_test_dataloader(self, *args, **kwargs):  # noqa: ANN201 (as the Trainer's)
-        with self._evaluation_settings():
-            return super().get_test_dataloader(*args, **kwargs)
-
-    @contextmanager
-    def _evaluation_settings(self) -> Iterator[None]:
-        """No augmentation, and the rows in their order: sampling by length would shuffle the predictions as well."""
-        training = self.data_collator, self.args.train_sampling_strategy
-        self.data_collator, self.args.train_sampling_strategy = self.eval_collator, "random"
-        try:
-            yield
-        finally:
-            self.data_collator, self.args.train_sampling_strategy = training
 
 
 def load_splits(recipe: Recipe, corpora_root: Path, seed: int) -> Mapping[str, Dataset | Stream]:
@@ -338,70 +234,6 @@ def speakers_of(part: Dataset | Stream) -> frozenset[str]:
     return part.speakers if isinstance(part, Stream) else frozenset(part["speaker"][:])
 
 
-def first_process_ahead(recipe: Recipe) -> AbstractContextManager:
-    """Context that the first process of each machine goes through alone; the others find its work in the cache."""
-    return training_arguments(recipe).main_process_first()
-
-
-def training_arguments(recipe: Recipe, folder: Path = Path(), seed: int = 0, **overrides: Any) -> TrainingArguments:
-    """The recipe's arguments of the Trainer, over our defaults and under some overrides; `folder` is the Trainer's."""
-    check_tracking(recipe)
-    check_push(recipe)
-    best = {"load_best_model_at_end": recipe.early_stopping_patience > 0, "metric_for_best_model": "uar"}
-    # Absolute, because checkpoints name one another, and a run may be resumed from another folder.
-    output_dir = os.path.abspath(folder)
-    defaults = TRAINING_DEFAULTS | (streaming_defaults(recipe) if recipe.streaming else {}) | best
-    arguments = TrainingArguments(output_dir=output_dir, seed=seed, **(defaults | recipe.training | overrides))
-    if arguments.bf16 and not has_bfloat16_lstm(arguments.device):
-        raise RecipeError("training.bf16: this processor has no LSTM in bfloat16; leave it out, or train on a GPU.")
-    if arguments.n_gpu > 1:  # DataParallel gathers along the first dimension, which is the heads' in head_logits
-        logger.warning("One process trains on one GPU; for all: torchrun --nproc_per_node %d -m ...", arguments.n_gpu)
-        arguments._n_gpu = 1
-    return arguments
-
-
-def has_bfloat16_lstm(device: torch.device) -> bool:
-    """Whether an LSTM runs in bfloat16 there; on a CPU, oneDNN has one for some processors only (AVX-512)."""
-    try:
-        with torch.autocast(device.type, torch.bfloat16):
-            torch.nn.LSTM(1, 1, device=device)(torch.zeros(1, 1, 1, device=device))
-    except RuntimeError:
-        return False
-    return True
-
-
-def streaming_defaults(recipe: Recipe) -> dict[str, Any]:
-    """Arguments of the Trainer for a training that has steps and no epochs."""
-    steps = max(1, recipe.training["max_steps"] // STREAM_EVALUATIONS)
-    return {f"{name}_strategy": "steps" for name in ("eval", "save", "logging")} | {
-        f"{name}_steps": steps for name in ("eval", "save", "logging")
-    }
-
-
-def check_tracking(recipe: Recipe) -> None:
-    """Raise RecipeError where the recipe asks for a tracker that is not known or not installed."""
-    asked = recipe.training.get("report_to") or "none"
-    for name in [asked] if isinstance(asked, str) else asked:
-        if name in ("none", "all"):
-            continue
-        if name not in INTEGRATION_TO_CALLBACK:
-            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
-            raise RecipeError(f"training.report_to: there is no tracker {name!r}; there are none, all, {known}.")
-        if name not in get_available_reporting_integrations():
-            raise RecipeError(f"training.report_to: {name} is not installed; try `pip install {name}`.")
-
-
-def check_push(recipe: Recipe) -> None:
-    """Raise RecipeError where a push to the Hub would fail after the training, or send what nobody should have."""
-    asked = recipe.training
-    if asked.get("hub_token"):
-        raise RecipeError("training.hub_token would be stored with the checkpoint, for all to read; set HF_TOKEN.")
-    if asked.get("push_to_hub") and not asked.get("hub_model_id"):
-        raise RecipeError("training.push_to_hub needs to know where to: give training.hub_model_id=OWNER/NAME.")
-    if asked.get("hub_strategy", "end") != "end":
-        raise RecipeError("training.hub_strategy can only be end: the others send the Trainer's pickles to the Hub.")
-
-
 def prepare_folder(folder: Path, recipe: Recipe, seed: int, resume: bool) -> Path | None:
     """The checkpoint to go on from, if there is one; those that are not are removed, and parts of them.
 
@@ -413,101 +245,6 @@ def prepare_folder(folder: Path, recipe: Recipe, seed: int, resume: bool) -> Pat
     remove_checkpoints(folder, whole=not resume)
     remember_run(folder, recipe, seed)
     return last_whole_checkpoint(folder)
-
-
-def build_trainer(
-    recipe: Recipe,
-    model: SERForAudioClassification,
-    extractor: SERFeatureExtractor,
-    train: Dataset | Stream,
-    validation: Dataset,
-    arguments: TrainingArguments,
-) -> SERTrainer:
-    """The Trainer for a recipe's model and analysed utterances."""
-    patience, epoch = recipe.early_stopping_patience, Epoch()
-    rows, for_loss = training_rows(recipe, extractor, train, arguments, epoch)
-    augmentation = Augmentation(**recipe.augmentation)
-    return SERTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows,
-        eval_dataset=UtteranceRows(validation),
-        data_collator=BatchBuilder(extractor, augmentation, for_loss, arguments.seed, epoch),
-        eval_collator=BatchBuilder(extractor),
-        epoch=epoch,
-        compute_metrics=uar_and_accuracy(),
-        callbacks=[EarlyStoppingCallback(patience)] if patience > 0 else [],
-    )
-
-
-def training_rows(
-    recipe: Recipe,
-    extractor: SERFeatureExtractor,
-    train: Dataset | Stream,
-    arguments: TrainingArguments,
-    epoch: Epoch,
-) -> tuple[torch.utils.data.Dataset, list[str]]:
-    """Rows to train on, from the cache, from a stream, or of changed waveforms; and what they have for the loss."""
-    if isinstance(train, Stream):
-        own = dataclasses.replace(train, rank=arguments.process_index, world_size=arguments.world_size)
-        return own, train.analyse.loss_columns
-    for_loss = loss_columns(train, recipe)
-    columns = {"length": np.array(train["length"][:]), **for_loss}
-    augmentation = WaveformAugmentation(**recipe.waveform_augmentation)
-    if not augmentation.is_active:
-        return UtteranceRows(train, columns), list(for_loss)
-    return WaveformRows(train, columns, extractor, augmentation, arguments.seed, epoch), list(for_loss)
-
-
-def uar_and_accuracy() -> Callable[[EvalPrediction], dict[str, float]]:
-    """What the Trainer computes after each epoch, by the project's metric module."""
-    uar = evaluate.load(str(UAR_METRIC))
-
-    def compute(prediction: EvalPrediction) -> dict[str, float]:
-        predicted = prediction.predictions.argmax(-1)
-        accuracy = float((predicted == prediction.label_ids).mean())
-        return uar.compute(predictions=predicted, references=prediction.label_ids) | {"accuracy": accuracy}
-
-    return compute
-
-
-def loss_columns(dataset: Dataset, recipe: Recipe) -> dict[str, np.ndarray]:
-    """What the recipe's loss wants of each utterance: a weight, the labels of its corpus, how frequent these are."""
-    columns = {}
-    if recipe.balance:
-        columns["weight"] = balanced_weights(dataset, recipe.balance)
-    if recipe.mask_labels:
-        columns["allowed"] = allowed_labels(dataset)
-    if recipe.logit_adjustment:
-        columns["log_prior"] = recipe.logit_adjustment * log_priors(dataset)
-    return columns
-
-
-def balanced_weights(dataset: Dataset, properties: list[str]) -> np.ndarray:
-    """Weight of each utterance, (utterances,), of mean 1: larger where its group is rare."""
-    groups = dataset.select_columns(properties).to_pandas()
-    sizes = groups.groupby(properties)[properties[0]].transform("size").to_numpy()
-    weights = sizes**-BALANCE_POWER
-    return (weights / weights.mean()).astype(np.float32)
-
-
-def log_priors(dataset: Dataset) -> np.ndarray:
-    """Logarithm of each label's share of the clips of each row's corpus, (rows, labels); 0 for a label it lacks."""
-    table = clips_by_label(dataset)
-    shares = table.div(table.sum(axis=1), axis=0)
-    return np.log(shares.where(shares > 0, 1.0)).loc[dataset["corpus"][:]].to_numpy(np.float32)
-
-
-def allowed_labels(dataset: Dataset, corpora: Sequence[str] | None = None) -> np.ndarray:
-    """The labels that occur in a corpus, boolean (rows, labels), for each of `corpora`; by default each row's own."""
-    occurs = clips_by_label(dataset) > 0
-    return occurs.loc[dataset["corpus"][:] if corpora is None else corpora].to_numpy()
-
-
-def clips_by_label(dataset: Dataset) -> pd.DataFrame:
-    """How many clips of each label, as columns, there are of each corpus, as rows."""
-    table = pd.crosstab(pd.Series(dataset["corpus"][:]), pd.Series(dataset["label"][:]))
-    return table.reindex(columns=range(dataset.features["label"].num_classes), fill_value=0)
 
 
 def unheard_rows(validation: Dataset, heard: frozenset[str]) -> list[int]:

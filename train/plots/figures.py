@@ -1,68 +1,31 @@
 """Figures of results: readable in a paper, in colours that colour-blind readers tell apart."""
 
 import itertools
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-
-matplotlib.use("Agg")  # no display is needed, whatever the machine's settings
-
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
-from ser_model.colours import EMOTION_COLOURS
 from train.metrics.calibration_error.calibration_error import expected_calibration_error, reliability
+from train.plots.style import (
+    BLUE,
+    GREY,
+    LIGHT_BLUE,
+    ORANGE,
+    OUTLINE,
+    SEX_COLOURS,
+    SEX_HATCHES,
+    WIDTH,
+    add_title,
+    save,
+    sex_handles,
+)
 
 
-BLUE, ORANGE, GREY, LIGHT_GREY = "#0072B2", "#D55E00", "#767676", "#dddddd"  # of Okabe and Ito's palette
-LIGHT_BLUE = "#8cbbdb"
-OUTLINE = "#333333"  # keeps light colours apart from the paper
-SEX_COLOURS = {"female": ORANGE, "male": BLUE, "unknown": GREY}
-SEX_HATCHES = {"female": "", "male": "///", "unknown": ""}
 NOISE_STYLES = ((BLUE, "o-"), (ORANGE, "s--"), (OUTLINE, "^:"))
-EMOTION_MARKERS = dict(zip(EMOTION_COLOURS, "oDsP^Xv*", strict=True))  # a second cue beside the colour
-DOTS_PER_INCH = 200
-WIDTH = 7.0  # inches: two columns of a paper
-CHARACTER_WIDTH = 0.077  # inches, of a title's letters on average
 LEGIBLE_SPEAKERS = 70  # more names than this do not fit under the bars
-PROJECTED_CLIPS = 1000  # more points hide one another, and t-SNE takes long
-DRAWING_TURNS = 10
-PERPLEXITY = 30  # of t-SNE: about the number of neighbours that a point keeps
-
-STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": LIGHT_GREY,
-    "grid.linewidth": 0.6,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "figure.titlesize": 9,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": DOTS_PER_INCH,
-}
-plt.rcParams.update(STYLE)
-
-
-def emotion_colour(label: str) -> str:
-    """The one colour of an emotion, the same on the page; grey for labels that only some corpora have."""
-    return EMOTION_COLOURS.get(label, GREY)
 
 
 def save_confusion_matrix(matrix: Sequence[Sequence[float]], labels: Sequence[str], path: Path, title: str) -> None:
@@ -195,21 +158,6 @@ def name_speakers(axes: plt.Axes, speakers: Sequence[str]) -> None:
     axes.set_xlabel("speaker, from the worst to the best recognised")
 
 
-def sex_handles(sexes: Mapping[str, str], speakers: Sequence[str]) -> list[Patch]:
-    """Entries of a legend: the sexes that occur, with the number of speakers."""
-    counts = {sex: sum(sexes[speaker] == sex for speaker in speakers) for sex in SEX_COLOURS}
-    return [
-        Patch(
-            facecolor=SEX_COLOURS[sex],
-            hatch=SEX_HATCHES[sex],
-            edgecolor="white",
-            label=f"{sex} ({count})",
-        )
-        for sex, count in counts.items()
-        if count
-    ]
-
-
 def save_risk_coverage(risks: Mapping[str, np.ndarray], path: Path, title: str) -> None:
     """Draw how many answers are wrong, if only the most confident ones are given.
 
@@ -269,84 +217,6 @@ def save_reliability_diagram(
     save(figure, path)
 
 
-def save_pooled_states(states: np.ndarray, labels: Sequence[str], path: Path, title: str) -> None:
-    """Draw what the network makes of each clip, projected to a plane by PCA and by t-SNE, coloured by emotion.
-
-    Args:
-        states: pooled states (clips, units); of many clips a fixed sample is drawn.
-        labels: emotion of each clip.
-        path: PNG file.
-        title: what was measured, on what, by which protocol.
-    """
-    chosen = np.random.default_rng(0).permutation(len(states))[:PROJECTED_CLIPS]
-    states, labels = np.asarray(states, dtype=np.float64)[chosen], np.asarray(labels)[chosen]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
-    components, variance = principal_components(states)
-    draw_emotions(left, components[:, :2], labels)
-    left.set_title("principal components")
-    left.set_xlabel(f"first ({100 * variance[0]:.0f} % of the variance)")
-    left.set_ylabel(f"second ({100 * variance[1]:.0f} %)")
-    draw_emotions(right, neighbour_map(components), labels)
-    right.set_title("t-SNE (distances between groups mean nothing)")
-    for axes in (left, right):
-        axes.set_xticks([])
-        axes.set_yticks([])
-    figure.legend(handles=emotion_handles(labels), loc="outside lower center", ncols=8, columnspacing=1.0)
-    add_title(figure, title)
-    save(figure, path)
-
-
-def principal_components(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first components (clips, at most 50, at least 2) of states, and their shares of the variance."""
-    from sklearn.decomposition import PCA
-
-    padded = np.pad(states, ((0, 0), (0, max(0, 2 - states.shape[1]))))  # a state of one unit has no second component
-    pca = PCA(min(50, *padded.shape), svd_solver="full").fit(padded)
-    return pca.transform(padded), np.nan_to_num(pca.explained_variance_ratio_)
-
-
-def neighbour_map(components: np.ndarray) -> np.ndarray:
-    """t-SNE of states (clips, units) to (clips, 2) (van der Maaten and Hinton 2008)."""
-    from sklearn.manifold import TSNE
-
-    perplexity = min(PERPLEXITY, (len(components) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(components)
-
-
-def draw_emotions(axes: plt.Axes, points: np.ndarray, labels: np.ndarray) -> None:
-    """Points (clips, 2) in the colour and with the marker of their emotion, in turns, so that none hides another."""
-    markers = dict(zip(*markers_of(labels), strict=True))
-    for turn, label in itertools.product(range(DRAWING_TURNS), markers):
-        chosen = points[np.flatnonzero(labels == label)[turn::DRAWING_TURNS]]
-        style = {"marker": markers[label], "color": emotion_colour(label), "edgecolors": OUTLINE}
-        axes.scatter(chosen[:, 0], chosen[:, 1], s=13, linewidths=0.25, alpha=0.85, **style)
-
-
-def markers_of(labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The labels that occur, in alphabetical order, and the marker of each."""
-    occurring = sorted(set(labels))
-    spare = iter("<>hpd")
-    return occurring, [EMOTION_MARKERS.get(label) or next(spare, ".") for label in occurring]
-
-
-def emotion_handles(labels: Sequence[str]) -> list[Line2D]:
-    """Entries of a legend: the emotions that occur."""
-    return [
-        Line2D(
-            [],
-            [],
-            linestyle="",
-            marker=marker,
-            markersize=5,
-            markerfacecolor=emotion_colour(label),
-            markeredgecolor=OUTLINE,
-            markeredgewidth=0.3,
-            label=label,
-        )
-        for label, marker in zip(*markers_of(labels), strict=True)
-    ]
-
-
 def save_robustness(panels: Mapping[str, Mapping[str, Any]], levels: Sequence[str], path: Path, title: str) -> None:
     """Draw the UAR in noise of several levels and under other conditions, a row for each corpus.
 
@@ -389,15 +259,3 @@ def draw_conditions(axes: plt.Axes, uars: Mapping[str, float], clean: float) -> 
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 100)
     axes.grid(axis="x")
-
-
-def add_title(figure: plt.Figure, title: str) -> None:
-    """A title at the left, in as many lines as it needs."""
-    lines = textwrap.wrap(title, int(figure.get_figwidth() / CHARACTER_WIDTH))
-    figure.suptitle("\n".join(lines), x=0.01, ha="left")
-
-
-def save(figure: plt.Figure, path: Path) -> None:
-    """Write a figure as PNG and free it."""
-    figure.savefig(path, metadata={"Software": None})
-    plt.close(figure)

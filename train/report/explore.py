@@ -19,7 +19,7 @@ from ser_model.feature_extraction_ser import SERFeatureExtractor
 from train.data import COMMON_LABELS, CORPORA, CorpusError, load_corpus
 from train.data.base import plural
 from train.data.registry import GENERAL_NAMES, is_general, unknown_name
-from train.plots.figures import (
+from train.plots.style import (
     BLUE,
     OUTLINE,
     SEX_COLOURS,

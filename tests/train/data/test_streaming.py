@@ -26,9 +26,10 @@ from train.data.base import COMMON_LABELS
 from train.data.dataset import BatchBuilder, analysed, feature_statistics, sample_rows, unchanged_batches
 from train.data.streaming import Stream
 from train.fit import stream_splits
+from train.fit.loss import balanced_weights
 from train.fit.recipe import Recipe, RecipeError, load_recipe
 from train.fit.stream_splits import Splitter, streaming_splits
-from train.fit.training import balanced_weights, fit, load_splits
+from train.fit.training import fit, load_splits
 
 
 SPEAKERS = 8

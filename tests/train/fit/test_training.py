@@ -36,16 +36,12 @@ from train.data.dataset import (
 )
 from train.data.randomness import Epoch
 from train.data.waveform_rows import WaveformRows
+from train.fit.loss import log_priors
 from train.fit.recipe import Recipe, RecipeError, load_recipe, recipe_names
 from train.fit.run_folder import locked
-from train.fit.training import (
-    build_trainer,
-    every_training_clip,
-    has_bfloat16_lstm,
-    log_priors,
-    set_statistics,
-    training_arguments,
-)
+from train.fit.trainer import build_trainer
+from train.fit.training import every_training_clip, set_statistics
+from train.fit.training_arguments import has_bfloat16_lstm, training_arguments
 
 
 TINY = ["training.num_train_epochs=2", "training.per_device_train_batch_size=16", "training.disable_tqdm=true"]
@@ -223,7 +219,7 @@ def test_training_in_bfloat16_learns_and_keeps_its_weights_whole(corpora, tmp_pa
 
 
 def test_bfloat16_that_a_processor_lacks_is_refused(monkeypatch):
-    monkeypatch.setattr("train.fit.training.has_bfloat16_lstm", lambda _device: False)
+    monkeypatch.setattr("train.fit.training_arguments.has_bfloat16_lstm", lambda _device: False)
     with pytest.raises(RecipeError, match="this processor has no LSTM in bfloat16"):
         training_arguments(small_recipe(training=small_recipe().training | {"bf16": True}))
     training_arguments(small_recipe())

@@ -10,7 +10,7 @@ import pytest
 
 from ser_model.colours import EMOTION_COLOURS
 from train.data import COMMON_LABELS
-from train.plots import figures
+from train.plots import figures, pooled_states, style
 
 
 LABELS = ["angry", "calm", "happy"]
@@ -20,13 +20,13 @@ LABELS = ["angry", "calm", "happy"]
 def drawn(monkeypatch):
     """The figure that was drawn last, still open."""
     kept = []
-    save = figures.save
 
     def keep(figure, path):
         kept.append(figure)
-        save(figure, path)
+        style.save(figure, path)
 
-    monkeypatch.setattr(figures, "save", keep)
+    for module in (figures, pooled_states):
+        monkeypatch.setattr(module, "save", keep)
     return kept
 
 
@@ -45,16 +45,16 @@ def legend_texts(axes) -> list[str]:
 
 
 def test_every_emotion_has_its_own_colour_and_marker():
-    assert set(COMMON_LABELS) == set(EMOTION_COLOURS) == set(figures.EMOTION_MARKERS)
-    assert len(set(EMOTION_COLOURS.values())) == len(set(figures.EMOTION_MARKERS.values())) == 8
-    assert [figures.emotion_colour(label) for label in ("angry", "boredom")] == [
+    assert set(COMMON_LABELS) == set(EMOTION_COLOURS) == set(pooled_states.EMOTION_MARKERS)
+    assert len(set(EMOTION_COLOURS.values())) == len(set(pooled_states.EMOTION_MARKERS.values())) == 8
+    assert [style.emotion_colour(label) for label in ("angry", "boredom")] == [
         EMOTION_COLOURS["angry"],
-        figures.GREY,
+        style.GREY,
     ]
 
 
 def test_markers_of_labels_that_are_not_common_differ_too():
-    labels, markers = figures.markers_of(["boredom", "excited", "frustrated", *COMMON_LABELS])
+    labels, markers = pooled_states.markers_of(["boredom", "excited", "frustrated", *COMMON_LABELS])
     assert labels == sorted(labels)
     assert len(set(markers)) == 11
 
@@ -135,7 +135,7 @@ def test_pooled_states_are_drawn_in_the_colours_of_their_emotions(tmp_path, draw
     labels = np.repeat(LABELS, 30)
     states = generator.normal(size=(90, 12)) + 4 * np.repeat(np.eye(12)[:3], 30, axis=0)
     path = tmp_path / "states.png"
-    figures.save_pooled_states(states, labels, path, "A title")
+    pooled_states.save_pooled_states(states, labels, path, "A title")
     assert all(has_colour(path, EMOTION_COLOURS[label]) for label in LABELS)
     assert not has_colour(path, EMOTION_COLOURS["sad"])
     for axes in drawn[0].axes:
@@ -159,7 +159,7 @@ def drawn_as(collection, label: str) -> bool:
 @pytest.mark.parametrize("shape", [(3, 1), (2, 5), (4, 60)])
 def test_pooled_states_of_few_clips_or_units(tmp_path, shape):
     states = np.random.default_rng(0).normal(size=shape)
-    figures.save_pooled_states(states, ["sad"] * shape[0], tmp_path / "states.png", "A title")
+    pooled_states.save_pooled_states(states, ["sad"] * shape[0], tmp_path / "states.png", "A title")
     assert has_colour(tmp_path / "states.png", EMOTION_COLOURS["sad"])
 
 
