@@ -49,10 +49,11 @@ class Known(TypedDict):
 
 @dataclass
 class OwnVoice:
-    """The probabilities of a visitor's sentences, each (labels,), and whether the visitor wants them to count."""
+    """Probabilities, each (labels,), and familiarity of a visitor's sentences, and whether these are to count."""
 
     address: str = ""
     sentences: list[np.ndarray] = field(default_factory=list)
+    familiarities: list[float | None] = field(default_factory=list)
     wanted: bool = True
 
     def correction(self) -> np.ndarray | None:
@@ -61,7 +62,7 @@ class OwnVoice:
         if count < SENTENCES:
             return None
         largest = LARGEST_CORRECTION * count / (count + PRIOR_CLIPS)
-        return np.clip(voice_correction(np.array(self.sentences)), -largest, largest)
+        return np.clip(voice_correction(np.array(self.sentences), self.familiarities), -largest, largest)
 
 
 class OwnVoices:
@@ -101,11 +102,11 @@ class OwnVoices:
             return "voice_silent"
         if not prediction.speech:
             return "voice_silent"
-        self.remember(visitor, np.array(list(prediction.scores.values())), address)
+        self.remember(visitor, np.array(list(prediction.scores.values())), prediction.familiarity, address)
         return ""
 
-    def remember(self, visitor: str, probabilities: np.ndarray, address: str) -> None:
-        """Keep the probabilities of a sentence, (labels,), within the limits of memory.
+    def remember(self, visitor: str, probabilities: np.ndarray, familiarity: float | None, address: str) -> None:
+        """Keep the probabilities of a sentence, (labels,), and its familiarity, within the limits of memory.
 
         Beyond, the address with most visitors forgets the one who came first.
         """
@@ -113,6 +114,7 @@ class OwnVoices:
             voice = self.voices.setdefault(visitor, OwnVoice(address))
             if len(voice.sentences) < limits.VOICE_SENTENCES:
                 voice.sentences.append(probabilities)
+                voice.familiarities.append(familiarity)
             if len(self.voices) > limits.VOICE_VISITORS:
                 counts = Counter(other.address for other in self.voices.values())
                 del self.voices[max(self.voices, key=lambda other: counts[self.voices[other].address])]

@@ -15,6 +15,8 @@ from .backend import Backend, BackendOutput
 # Chosen by cross-validation, for what ten clips bring and for what clips of one emotion must not cost.
 PRIOR_CLIPS = 4.0  # as many clips as speak for no correction at all
 LARGEST_CORRECTION = 1.5  # of a logarithm: clips that all express one emotion are not taken for the voice
+# Familiarity below which a clip says nothing of the voice, and from which it counts in full: words say what they are.
+WORDS, SENTENCES = 0.8, 0.9
 LEAST_PROBABILITY = 1e-4  # what is taken for any less, so that no single clip outweighs the others
 
 
@@ -39,12 +41,13 @@ class AdaptedBackend(Backend):
         return output._replace(probabilities=corrected(output.probabilities, self.correction))
 
 
-def voice_correction(probabilities: np.ndarray) -> np.ndarray:
+def voice_correction(probabilities: np.ndarray, familiarities: Sequence[float | None] | None = None) -> np.ndarray:
     """
     What to add to the logarithms of a voice's probabilities.
 
     Args:
         probabilities: of clips of one speaker, (clips, labels), before any correction.
+        familiarities: of the clips, (clips,): those with little voice count less. None, or a None among them: in full.
 
     Returns:
         float32 (labels,): how far each emotion lies below the mean of all, shrunk by clips / (clips + PRIOR_CLIPS), at
@@ -52,10 +55,20 @@ def voice_correction(probabilities: np.ndarray) -> np.ndarray:
         logarithm of its mean, so by the clips that are taken for it.
     """
     probabilities = np.maximum(probabilities, LEAST_PROBABILITY)
-    heights = (np.log(probabilities).mean(0) + np.log(probabilities.mean(0))) / 2
-    shrinkage = len(probabilities) / (len(probabilities) + PRIOR_CLIPS)
-    correction = shrinkage * (heights.mean() - heights)
+    weights = np.ones(len(probabilities)) if familiarities is None else clip_weights(familiarities)
+    clips = weights.sum()
+    shares = weights[:, None] / max(clips, LEAST_PROBABILITY)
+    means = np.maximum((shares * probabilities).sum(0), LEAST_PROBABILITY)
+    heights = ((shares * np.log(probabilities)).sum(0) + np.log(means)) / 2
+    correction = clips / (clips + PRIOR_CLIPS) * (heights.mean() - heights)
     return np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION).astype(np.float32)
+
+
+def clip_weights(familiarities: Sequence[float | None]) -> np.ndarray:
+    """How much each clip counts, 0 to 1, (clips,)."""
+    measured = np.array(familiarities, dtype=float)
+    weights = np.clip((measured - WORDS) / (SENTENCES - WORDS), 0, 1)
+    return np.where(np.isnan(measured), 1.0, weights)
 
 
 def corrected(probabilities: np.ndarray, correction: np.ndarray) -> np.ndarray:

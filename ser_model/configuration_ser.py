@@ -98,6 +98,7 @@ class SERConfig(PreTrainedConfig):
     """
 
     model_type = "ser"
+    keys_to_ignore_at_inference = ["familiarity"]  # the Trainer's predictions are logits alone
 
     feature_size: int = 40
     feature_names: list[str] | None = None

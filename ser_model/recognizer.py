@@ -169,8 +169,8 @@ class EmotionRecognizer:
         A recogniser corrected for one voice; this one stays as it is. Nothing is trained.
 
         Args:
-            clips: of this speaker, unlabelled, each as in [`predict`]. About ten, not all in the same mood, are good;
-                each counts once, however long it is.
+            clips: of this speaker, unlabelled, each as in [`predict`]. About ten sentences, not all in the same mood,
+                are good; each counts once, however long it is, but single words little or not at all.
             sampling_rate: of those that are arrays, in Hz.
 
         Raises:
@@ -188,7 +188,8 @@ class EmotionRecognizer:
         if not heard:
             raise AudioError(f"None of the {len(clips)} clips has speech to adapt to: record some in which you speak.")
         probabilities = np.array([list(prediction.scores.values()) for prediction in heard])
-        return type(self)(AdaptedBackend(backend, voice_correction(probabilities)))
+        familiarities = [prediction.familiarity for prediction in heard]
+        return type(self)(AdaptedBackend(backend, voice_correction(probabilities, familiarities)))
 
     def _short_or_answer(
         self, audio: AudioInput, sampling_rate: int | None, progress: Progress

@@ -9,6 +9,8 @@ from ser_model.adaptation import (
     LARGEST_CORRECTION,
     LEAST_PROBABILITY,
     PRIOR_CLIPS,
+    SENTENCES,
+    WORDS,
     AdaptedBackend,
     corrected,
     voice_correction,
@@ -44,6 +46,17 @@ def test_an_imbalance_is_taken_back():
     assert (after.argmax(1) == 0).all()
 
 
+def test_words_say_little_of_a_voice():
+    """Below one familiarity a clip is as if it had not been given, above another as if nothing were known of it."""
+    sentences, words = np.array([[0.8, 0.1, 0.1], [0.6, 0.2, 0.2]]), np.array([[0.1, 0.1, 0.8]])
+    everything = np.concatenate([sentences, words])
+    assert voice_correction(everything, [1.0, None, 0.5]) == pytest.approx(voice_correction(sentences), abs=1e-6)
+    assert voice_correction(everything, [0.95, 0.9, 1.0]) == pytest.approx(voice_correction(everything), abs=1e-6)
+    assert voice_correction(words, [WORDS]) == pytest.approx(0, abs=1e-6)
+    half = voice_correction(sentences, [(WORDS + SENTENCES) / 2] * 2)
+    assert np.abs(half).max() == pytest.approx(np.abs(voice_correction(sentences)).max() / 5 * 3, abs=1e-6)
+
+
 def test_the_correction_grows_with_the_number_of_clips():
     row = np.array([[0.5, 0.3, 0.2]])
     sizes = [np.abs(voice_correction(np.repeat(row, number, 0))).max() for number in (1, 5, 10, 1000)]
@@ -72,7 +85,8 @@ def test_clips_of_one_emotion_do_not_take_it_away():
 def test_the_adapted_recogniser_answers_for_this_voice(recognizer, clips):
     before = scores_of(recognizer, clips)
     adapted = recognizer.adapt(clips, sampling_rate=RATE)
-    expected = corrected(before, voice_correction(before))
+    familiarities = [answer.familiarity for answer in recognizer.predict_batch(clips, sampling_rate=RATE)]
+    expected = corrected(before, voice_correction(before, familiarities))
     np.testing.assert_allclose(scores_of(adapted, clips), expected, atol=1e-5)
     np.testing.assert_allclose(scores_of(recognizer, clips), before, atol=1e-6)  # itself it stays as it is
     assert adapted.labels == recognizer.labels
@@ -94,10 +108,11 @@ def test_files_silent_and_long_clips(recognizer, clips, tmp_path):
     with_silence = recognizer.adapt([clips[0], np.zeros(RATE)], sampling_rate=RATE)
     assert_same(scores_of(with_silence, clips), scores_of(expected, clips), atol=1e-6)
     long = speech_like(9.0)
-    once = list(recognizer.predict(long, sampling_rate=RATE).scores.values())
+    answer = recognizer.predict(long, sampling_rate=RATE)
     adapted = recognizer.adapt([long], sampling_rate=RATE)
+    expected = voice_correction(np.array([list(answer.scores.values())]), [answer.familiarity])
     assert isinstance(adapted.backend, AdaptedBackend)
-    assert adapted.backend.correction == pytest.approx(voice_correction(np.array([once])), abs=1e-5)
+    assert adapted.backend.correction == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("clips", [[], "clip.wav", b"RIFF"])

@@ -236,19 +236,24 @@ def figures_of_draws(
     """
     random = np.random.default_rng(0)
     scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
+    familiarities = predictions.get("familiarity", pd.Series(np.nan, predictions.index)).to_numpy()
     networks, places = zip(*((network, rows) for network, rows in voices(predictions)), strict=True)
     speakers = [(scores[rows], targets[rows]) for rows in places]
+    familiarities = [familiarities[rows] for rows in places]
     others = others_of(networks) if by_another else [[own] for own in range(len(speakers))]
     if others is None:
         return None
     rows = []
     for number in tqdm(range(draws), desc="Drawing clips", leave=False):
         drawn = [choose(own_targets, random) for _, own_targets in speakers]
-        heard = [own_scores[chosen] for (own_scores, _), chosen in zip(speakers, drawn, strict=True)]
-        heard = [heard[others_of_own[number % len(others_of_own)]] for others_of_own in others]
-        tested = [adapt_and_test(*speaker, *rest) for speaker, *rest in zip(speakers, drawn, heard, strict=True)]
+        corrections = [
+            voice_correction(own_scores[chosen], own_familiarities[chosen])
+            for (own_scores, _), own_familiarities, chosen in zip(speakers, familiarities, drawn, strict=True)
+        ]
+        corrections = [corrections[others_of_own[number % len(others_of_own)]] for others_of_own in others]
+        tested = [adapt_and_test(*speaker, *rest) for speaker, *rest in zip(speakers, drawn, corrections, strict=True)]
         tested_targets, plain, adapted = (np.concatenate(parts) for parts in zip(*tested, strict=True))
-        clips = np.mean([len(one) for one in heard])
+        clips = np.mean([len(one) for one in drawn])
         rows.append((clips, *figures(plain, tested_targets), *figures(adapted, tested_targets)))
     clips, uar, error, uar_adapted, error_adapted = np.array(rows).T
     differences = uar_adapted - uar
@@ -265,7 +270,7 @@ def figures_of_draws(
 
 
 def adapt_and_test(
-    scores: np.ndarray, targets: np.ndarray, drawn: np.ndarray, heard: np.ndarray
+    scores: np.ndarray, targets: np.ndarray, drawn: np.ndarray, correction: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets, scores and corrected scores of a speaker's clips that were not drawn.
 
@@ -273,10 +278,10 @@ def adapt_and_test(
         scores: of all clips of the speaker, (clips, labels).
         targets: places of their labels, (clips,).
         drawn: places of the clips that are not tested.
-        heard: scores of the clips to adapt with.
+        correction: by the clips that were drawn, (labels,).
     """
     kept = np.setdiff1d(np.arange(len(targets)), drawn)
-    return targets[kept], scores[kept], corrected(scores[kept], voice_correction(heard))
+    return targets[kept], scores[kept], corrected(scores[kept], correction)
 
 
 def figures_with_labels(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, float]:

@@ -52,7 +52,8 @@ def predict(
 
     Returns:
         A row for each utterance in the dataset's order: path, corpus, speaker, sex, language, sentence, label,
-        prediction (both names), and a column `score_<label>` for each label; with functionals also `voiced_seconds`.
+        prediction (both names), and a column `score_<label>` for each label; with functionals also `voiced_seconds`,
+        and `familiarity` where that is measured.
     """
     labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
     if dataset.features["label"].names != labels:
@@ -65,7 +66,11 @@ def predict(
         logits = model.classifier(encoded.pooler_output, encoded.functionals, encoded.voiced_seconds)
         scores[indices] = logits.softmax(-1).cpu().numpy()
     table = prediction_table(dataset, scores)
-    return table if np.isnan(voiced_seconds).all() else table.assign(voiced_seconds=voiced_seconds)
+    if np.isnan(voiced_seconds).any():
+        return table
+    familiarity = model.classifier.familiarity(torch.from_numpy(voiced_seconds))
+    measured = {} if familiarity is None else {"familiarity": familiarity.numpy()}
+    return table.assign(voiced_seconds=voiced_seconds, **measured)
 
 
 def prediction_table(dataset: Dataset, scores: np.ndarray) -> pd.DataFrame:

@@ -55,10 +55,11 @@ def test_what_is_drawn():
 def test_drawn_clips_are_not_tested():
     random = np.random.default_rng(0)
     scores, targets = random.dirichlet([1, 1, 1], 8), np.arange(8) % 3
-    kept, plain, adapted = adapt_and_test(scores, targets, np.array([1, 4]), scores[[1, 4]])
+    correction = voice_correction(scores[[1, 4]])
+    kept, plain, adapted = adapt_and_test(scores, targets, np.array([1, 4]), correction)
     assert kept.tolist() == [0, 2, 0, 2, 0, 1]
     np.testing.assert_array_equal(plain, scores[[0, 2, 3, 5, 6, 7]])
-    np.testing.assert_allclose(adapted, corrected(plain, voice_correction(scores[[1, 4]])))
+    np.testing.assert_allclose(adapted, corrected(plain, correction))
 
 
 @pytest.mark.parametrize("choose", [at_random(10), of_one_emotion(10)])
