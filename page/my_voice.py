@@ -11,7 +11,14 @@ import numpy as np
 from page import limits
 from page.answer import RankedEmotion
 from page.sound import decoded, number_of
-from ser_model.adaptation import LARGEST_CORRECTION, PRIOR_CLIPS, AdaptedBackend, corrected, voice_correction
+from ser_model.adaptation import (
+    LARGEST_CORRECTION,
+    PRIOR_CLIPS,
+    AdaptedBackend,
+    corrected,
+    voice_correction,
+    weight_of,
+)
 from ser_model.audio_io import AudioError
 from ser_model.recognizer import EmotionRecognizer
 
@@ -49,20 +56,20 @@ class Known(TypedDict):
 
 @dataclass
 class OwnVoice:
-    """Probabilities, each (labels,), and familiarity of a visitor's sentences, and whether these are to count."""
+    """A visitor's sentences, the probabilities (labels,) and the weight of each, and whether they are to count."""
 
     address: str = ""
-    sentences: list[np.ndarray] = field(default_factory=list)
-    familiarities: list[float | None] = field(default_factory=list)
+    sentences: list[tuple[np.ndarray, float]] = field(default_factory=list)
     wanted: bool = True
 
     def correction(self) -> np.ndarray | None:
         """What `voice_correction` gives, within what so few sentences deserve; None before there are enough."""
-        count = len(self.sentences)
-        if count < SENTENCES:
+        sentences = list(self.sentences)  # another request may be adding one
+        if len(sentences) < SENTENCES:
             return None
-        largest = LARGEST_CORRECTION * count / (count + PRIOR_CLIPS)
-        return np.clip(voice_correction(np.array(self.sentences), self.familiarities), -largest, largest)
+        probabilities, weights = zip(*sentences, strict=True)
+        largest = LARGEST_CORRECTION * sum(weights) / (sum(weights) + PRIOR_CLIPS)
+        return np.clip(voice_correction(np.array(probabilities), weights), -largest, largest)
 
 
 class OwnVoices:
@@ -90,7 +97,7 @@ class OwnVoices:
     def hear(self, visitor: str, request: Request, recognizer: EmotionRecognizer, address: str) -> str:
         """Remember what the network hears in a sentence; the problem with it, if any.
 
-        A sentence counts once, however long it is.
+        A sentence counts once, however long it is, and less if little voice is in it.
         """
         try:
             samples = decoded(request, limits.VOICE_SECONDS)
@@ -100,21 +107,20 @@ class OwnVoices:
             prediction = recognizer.predict(samples, sampling_rate=request["rate"])
         except AudioError:
             return "voice_silent"
-        if not prediction.speech:
+        if not prediction.speech or not (weight := weight_of(prediction)):
             return "voice_silent"
-        self.remember(visitor, np.array(list(prediction.scores.values())), prediction.familiarity, address)
+        self.remember(visitor, np.array(list(prediction.scores.values())), weight, address)
         return ""
 
-    def remember(self, visitor: str, probabilities: np.ndarray, familiarity: float | None, address: str) -> None:
-        """Keep the probabilities of a sentence, (labels,), and its familiarity, within the limits of memory.
+    def remember(self, visitor: str, probabilities: np.ndarray, weight: float, address: str) -> None:
+        """Keep the probabilities of a sentence, (labels,), and its weight, within the limits of memory.
 
         Beyond, the address with most visitors forgets the one who came first.
         """
         with self.lock:
             voice = self.voices.setdefault(visitor, OwnVoice(address))
             if len(voice.sentences) < limits.VOICE_SENTENCES:
-                voice.sentences.append(probabilities)
-                voice.familiarities.append(familiarity)
+                voice.sentences.append((probabilities, weight))
             if len(self.voices) > limits.VOICE_VISITORS:
                 counts = Counter(other.address for other in self.voices.values())
                 del self.voices[max(self.voices, key=lambda other: counts[self.voices[other].address])]
@@ -135,7 +141,7 @@ class OwnVoices:
         )
         if correction is None:
             return known
-        before = np.array(voice.sentences[-SENTENCES:])
+        before = np.array([probabilities for probabilities, _ in voice.sentences[-SENTENCES:]])
         rows = zip(before, corrected(before, correction), strict=True)
         changes = [Change(before=likeliest(labels, row), after=likeliest(labels, after)) for row, after in rows]
         factors = dict(zip(labels, np.exp(correction).tolist(), strict=True))

@@ -5,18 +5,21 @@ gives one emotion too much and another too little; that imbalance is partly take
 there are. `python -m train adaptation` measures what it is worth.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from .backend import Backend, BackendOutput
+from .prediction import Prediction
 
 
 # Chosen by cross-validation, for what ten clips bring and for what clips of one emotion must not cost.
 PRIOR_CLIPS = 4.0  # as many clips as speak for no correction at all
 LARGEST_CORRECTION = 1.5  # of a logarithm: clips that all express one emotion are not taken for the voice
-# Familiarity below which a clip says nothing of the voice, and from which it counts in full: words say what they are.
-WORDS, SENTENCES = 0.8, 0.9
+# Familiarity up to which a clip says nothing of the voice, and from which it counts in full: 0.7 and 1.4 voiced
+# seconds. Single words lean to a few emotions, whoever speaks.
+NOT_COUNTED_BELOW, COUNTED_IN_FULL_FROM = 0.28, 0.55
 LEAST_PROBABILITY = 1e-4  # what is taken for any less, so that no single clip outweighs the others
 
 
@@ -41,34 +44,41 @@ class AdaptedBackend(Backend):
         return output._replace(probabilities=corrected(output.probabilities, self.correction))
 
 
-def voice_correction(probabilities: np.ndarray, familiarities: Sequence[float | None] | None = None) -> np.ndarray:
+def voice_correction(probabilities: np.ndarray, weights: Sequence[float] | None = None) -> np.ndarray:
     """
     What to add to the logarithms of a voice's probabilities.
 
     Args:
         probabilities: of clips of one speaker, (clips, labels), before any correction.
-        familiarities: of the clips, (clips,): those with little voice count less. None, or a None among them: in full.
+        weights: how much each clip counts, (clips,), as [`clip_weight`] gives it; by default all in full.
 
     Returns:
         float32 (labels,): how far each emotion lies below the mean of all, shrunk by clips / (clips + PRIOR_CLIPS), at
-        most LARGEST_CORRECTION up or down. That is half by its mean logarithm, so by every clip, and half by the
-        logarithm of its mean, so by the clips that are taken for it.
+        most LARGEST_CORRECTION up or down; `clips` is the sum of the weights. That is half by its mean logarithm, so
+        by every clip, and half by the logarithm of its mean, so by the clips that are taken for it. Zeros where no
+        clip counts.
     """
     probabilities = np.maximum(probabilities, LEAST_PROBABILITY)
-    weights = np.ones(len(probabilities)) if familiarities is None else clip_weights(familiarities)
+    weights = np.ones(len(probabilities)) if weights is None else np.asarray(weights)
     clips = weights.sum()
-    shares = weights[:, None] / max(clips, LEAST_PROBABILITY)
-    means = np.maximum((shares * probabilities).sum(0), LEAST_PROBABILITY)
-    heights = ((shares * np.log(probabilities)).sum(0) + np.log(means)) / 2
+    if clips == 0:
+        return np.zeros(probabilities.shape[1], np.float32)
+    mean_logarithms = np.average(np.log(probabilities), axis=0, weights=weights)
+    heights = (mean_logarithms + np.log(np.average(probabilities, axis=0, weights=weights))) / 2
     correction = clips / (clips + PRIOR_CLIPS) * (heights.mean() - heights)
     return np.clip(correction, -LARGEST_CORRECTION, LARGEST_CORRECTION).astype(np.float32)
 
 
-def clip_weights(familiarities: Sequence[float | None]) -> np.ndarray:
-    """How much each clip counts, 0 to 1, (clips,)."""
-    measured = np.array(familiarities, dtype=float)
-    weights = np.clip((measured - WORDS) / (SENTENCES - WORDS), 0, 1)
-    return np.where(np.isnan(measured), 1.0, weights)
+def clip_weight(familiarity: float | None) -> float:
+    """How much a clip counts, 0 to 1; in full where its familiarity is not measured."""
+    if familiarity is None or math.isnan(familiarity):
+        return 1.0
+    return min(1.0, max(0.0, (familiarity - NOT_COUNTED_BELOW) / (COUNTED_IN_FULL_FROM - NOT_COUNTED_BELOW)))
+
+
+def weight_of(prediction: Prediction) -> float:
+    """How much a clip counts that was predicted so: by its segment with most voice."""
+    return max(clip_weight(segment.familiarity) for segment in prediction.segments if segment.speech)
 
 
 def corrected(probabilities: np.ndarray, correction: np.ndarray) -> np.ndarray:
@@ -77,4 +87,4 @@ def corrected(probabilities: np.ndarray, correction: np.ndarray) -> np.ndarray:
     return weighted / weighted.sum(-1, keepdims=True)
 
 
-__all__ = ["AdaptedBackend", "corrected", "voice_correction"]
+__all__ = ["AdaptedBackend", "clip_weight", "corrected", "voice_correction", "weight_of"]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 ANSWER_THRESHOLD = 0.5  # of the confidence; what is not measured on left-out corpora has these two
 CANDIDATE_MASS = 0.8  # of the probabilities
-# Of the familiarity; below it there is too little voice to go by. By the shipped checkpoint's exponent that is a third
-# of a second; a hundredth of its training's sentences, at most, has less.
-FAMILIAR_FROM = 0.7
+# Of the familiarity; below it there is too little voice to go by. That is a third of a second; at most 1 % of the
+# sentences that the shipped checkpoint learnt from have less.
+FAMILIAR_FROM = 0.13
 
 # Arousal of each emotion, -1 to 1: what people said of the words (Russell and Mehrabian 1977; calm: Russell 1980,
 # figure 4). Neutral is the middle of their scale.

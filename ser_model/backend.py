@@ -12,7 +12,7 @@ class BackendOutput(NamedTuple):
     """What the network makes of waveforms.
 
     probabilities: calibrated, of the labels, float32 (batch, labels).
-    familiarity: how much voice there is to go by, up to 1, float32 (batch,); None where the
+    familiarity: how much voice there is to go by, 0 to 1, float32 (batch,); None where the
         checkpoint does not measure it.
     """
 

@@ -90,7 +90,7 @@ class SERConfig(PreTrainedConfig):
             Divides the logits, so that probabilities are calibrated (Guo et al. 2017). Fitted on validation speakers.
         familiarity_exponent (`float`, defaults to 0.0):
             How fast the confidence falls where there is little voice to go by: the logits are multiplied by the
-            familiarity, (voiced seconds / `functionals.MOST_VOICED`) to the power of this. 0: it is not measured.
+            familiarity (voiced seconds / `functionals.MOST_VOICED`, at most 1) to the power of this. 0: it does not.
         answer_threshold (`float`, defaults to 0.5):
             An answer is sure when its probability is at least this; see [`AnswerRule`].
         candidate_mass (`float`, defaults to 0.8):

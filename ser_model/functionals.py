@@ -24,8 +24,9 @@ VARIANCE_FLOOR = 1e-4  # dB, kHz and octaves squared: what moves less does not m
 MOMENTS = 6  # of each track, and of pitch and harmonicity in voiced frames
 STEPS, VOICED_STEPS = 6, 8  # numbers of each track's steps, and of pitch and rhythm
 VOICED = 2 * MOMENTS + VOICED_STEPS  # numbers of voiced frames
-VOICED_SHARE, SECONDS = -5, -2  # which functionals are the share of voiced frames and the length
-LEAST_VOICED, MOST_VOICED = 0.05, 2.5  # seconds: beyond these the familiarity does not change
+FRAMES_PER_SECOND = 100  # of the features' default hop
+MOST_VOICED = 2.5  # seconds: more voice does not make a recording more familiar
+LEAST_FAMILIARITY = 0.02  # that lowers the confidence: less voice lowers it no further
 FARTHEST = 5.0  # standard deviations
 
 
@@ -235,17 +236,23 @@ def pitch_and_rhythm(
     frames = mask.sum(1, keepdim=True).to(octaves.dtype)
     voiced_frames = voiced.sum(1).to(octaves.dtype)
     stretches = (voiced[:, 1:] & ~voiced[:, :-1]).sum(1).to(octaves.dtype)
-    rhythm = [voiced_frames / frames, 100 * stretches / frames, voiced_frames / stretches.clamp(min=1)]
-    return torch.cat([jitter, jitter_deviation, shimmer, *rhythm, frames / 100, frames.log()], -1)
+    in_a_second = FRAMES_PER_SECOND * stretches / frames
+    rhythm = [voiced_frames / frames, in_a_second, voiced_frames / stretches.clamp(min=1)]
+    return torch.cat([jitter, jitter_deviation, shimmer, *rhythm, frames / FRAMES_PER_SECOND, frames.log()], -1)
 
 
-def familiarity(voiced_seconds: torch.Tensor, exponent: float) -> torch.Tensor:
-    """How much of what the network learnt from there is to hear, 0 to 1, (batch,): 1 from `MOST_VOICED` seconds on.
+def familiarity(voiced_seconds: torch.Tensor) -> torch.Tensor:
+    """How much voice there is to go by, 0 to 1, (batch,): the voiced seconds, of `MOST_VOICED` and at most these."""
+    return voiced_seconds.clamp(max=MOST_VOICED) / MOST_VOICED
 
-    It multiplies the logits. On speech from elsewhere the best temperature falls with the voiced seconds as a power
-    of them, see train/EXPERIMENTS.md.
+
+def confidence_factor(familiarity: torch.Tensor, exponent: float) -> torch.Tensor:
+    """What logits are multiplied by, (batch,).
+
+    On speech from elsewhere the best temperature falls with the voiced seconds as a power of them, see
+    train/EXPERIMENTS.md.
     """
-    return (voiced_seconds.clamp(LEAST_VOICED, MOST_VOICED) / MOST_VOICED) ** exponent
+    return familiarity.clamp(min=LEAST_FAMILIARITY) ** exponent
 
 
 def without_autocast(device_type: str) -> contextlib.AbstractContextManager:
@@ -307,4 +314,4 @@ class Functionals(nn.Module):
             if self.voice_directions is not None:
                 directions = self.voice_directions.float()
                 standardised = standardised - standardised @ directions.T @ directions
-            return standardised.to(self.mean.dtype), values[:, VOICED_SHARE] * values[:, SECONDS]
+            return standardised.to(self.mean.dtype), followed.voiced.sum(1)[:, 0] / FRAMES_PER_SECOND

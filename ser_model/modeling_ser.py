@@ -40,9 +40,9 @@ class SERClassifierOutput(SequenceClassifierOutput):
 
     Args:
         loss: of `labels`.
-        logits: (batch, labels), divided by the temperature, multiplied by the familiarity.
+        logits: (batch, labels), divided by the temperature, multiplied by a power of the familiarity.
         hidden_states, attentions: as in [`SERModelOutput`].
-        familiarity: how much voice there is to go by, up to 1, (batch,), where that is measured.
+        familiarity: how much voice there is to go by, 0 to 1, (batch,); None where the confidence does not follow it.
         head_logits: of each head, (heads, batch, labels), while training; each is to learn by itself.
     """
 
@@ -177,8 +177,8 @@ class SERForAudioClassification(SERPreTrainedModel):
             output_attentions: return the weights of the attention pooling.
 
         Returns:
-            `logits` (batch, labels) are divided by the configuration's temperature, and multiplied by the familiarity
-            where that is measured: their softmax is calibrated. The `loss` is that of the logits; while training, the
+            `logits` (batch, labels) are divided by the configuration's temperature, and multiplied by a power of the
+            familiarity: their softmax is calibrated. The `loss` is that of the logits; while training, the
             mean of the losses of all heads.
         """
         encoded = self.ser(

@@ -12,7 +12,15 @@ import torch
 from torch import nn
 
 from .configuration_ser import HEADS, SERConfig
-from .functionals import Functionals, UtteranceNormalisation, by_track, by_track_size, familiarity, track_count
+from .functionals import (
+    Functionals,
+    UtteranceNormalisation,
+    by_track,
+    by_track_size,
+    confidence_factor,
+    familiarity,
+    track_count,
+)
 
 
 def reads_descriptors(config: SERConfig) -> bool:
@@ -229,8 +237,8 @@ class FunctionalHead(nn.Module):
 class SERClassifier(nn.Module):
     """Logits (batch, labels) of what the encoder makes of utterances.
 
-    They are the weighted mean of those of the heads, divided by the temperature, and multiplied by the familiarity
-    where that is measured.
+    They are the weighted mean of those of the heads, divided by the temperature, and multiplied by a power of the
+    familiarity.
     """
 
     def __init__(self, config: SERConfig, encoder: SEREncoder):
@@ -265,15 +273,15 @@ class SERClassifier(nn.Module):
         return self.mean_of_heads(logits, self.familiarity(voiced_seconds))
 
     def familiarity(self, voiced_seconds: torch.Tensor | None) -> torch.Tensor | None:
-        """How much voice there is to go by, up to 1, (batch,); None where that is not measured."""
-        if not self.familiarity_exponent or voiced_seconds is None:
-            return None
-        return familiarity(voiced_seconds, self.familiarity_exponent)
+        """How much voice there is to go by, 0 to 1, (batch,); None where the confidence does not follow it."""
+        return familiarity(voiced_seconds) if self.familiarity_exponent else None
 
     def mean_of_heads(self, logits: torch.Tensor, familiarity: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (batch, labels) of [`head_logits`]."""
         mean = (logits * logits.new_tensor(self.weights)[:, None, None]).sum(0)
-        return mean if familiarity is None else mean * familiarity[:, None].to(mean.dtype)
+        if familiarity is None:
+            return mean
+        return mean * confidence_factor(familiarity, self.familiarity_exponent)[:, None].to(mean.dtype)
 
     def head_logits(self, sequence: torch.Tensor, functionals: torch.Tensor | None = None) -> torch.Tensor:
         """Logits of each head, (heads, batch, labels), in the order of `HEADS`; of [`EncoderOutput`]'s fields."""
@@ -287,9 +295,9 @@ class SERClassifier(nn.Module):
 class SERNetworkOutput(NamedTuple):
     """What the network gives.
 
-    logits: (batch, labels), divided by the temperature, multiplied by the familiarity.
+    logits: (batch, labels), divided by the temperature, multiplied by a power of the familiarity.
     encoded: what the encoder made of the features.
-    familiarity: how much voice there is to go by, up to 1, (batch,), where that is measured.
+    familiarity: how much voice there is to go by, 0 to 1, (batch,); None where the confidence does not follow it.
     """
 
     logits: torch.Tensor

@@ -94,9 +94,10 @@ def settings_beside(path: Path, weights_digest: str, exponent: float) -> dict[st
     try:
         settings = json.loads(config.read_text(encoding="utf-8"))
         told = {name: settings[name] for name in ("temperature", *RULE_NAMES) if name in settings}
-    except (ValueError, TypeError) as error:
+        told_exponent = settings.get(EXPONENT, 0)
+    except (ValueError, TypeError, AttributeError) as error:
         raise OSError(f"'{config}' is no JSON object: {error}.") from error
-    if settings.get(EXPONENT, 0) != exponent:
+    if told_exponent != exponent:
         raise OSError(stale(path, f"another {EXPONENT} than that in '{config}'"))
     return told
 

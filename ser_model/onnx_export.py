@@ -47,7 +47,7 @@ def not_exported(extractor: SERFeatureExtractor) -> list[str]:
 class SoundNetwork(nn.Module):
     """What [`Layout`] gives > logits (batch, labels) at a temperature of 1.
 
-    Where the network measures the familiarity (batch,), it is a second output, and the logits are multiplied by it.
+    Where the network measures the familiarity (batch,), it is a second output; the logits are multiplied by its power.
     """
 
     def __init__(self, extractor: SERFeatureExtractor, network: SERNetwork):

@@ -18,9 +18,8 @@ class Emotions:
         label: the most probable emotion, or `NO_SPEECH`.
         scores: calibrated probability of each emotion, in the order of the model's labels; all 0.0 without speech.
         speech: whether there was speech enough to answer.
-        familiarity: how much voice there is to go by, beside the sentences that the network learnt from: 1 from two
-            and a half seconds of voiced speech on, less below. None without speech, and where the checkpoint does not
-            measure it.
+        familiarity: how much voice there is to go by, 0 to 1: the voiced seconds, divided by two and a half. Of a long
+            recording the mean of its windows. None without speech, and where the checkpoint does not measure it.
         rule: the checkpoint's thresholds.
     """
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .adaptation import AdaptedBackend, voice_correction
+from .adaptation import AdaptedBackend, voice_correction, weight_of
 from .audio_io import AudioInput, Piece, mixed_down, open_recording
 from .backend import Backend, BackendOutput, joined_outputs
 from .files import CHECKPOINT_FILES, ONNX_FILE, TORCH_FILES
@@ -170,12 +170,12 @@ class EmotionRecognizer:
 
         Args:
             clips: of this speaker, unlabelled, each as in [`predict`]. About ten sentences, not all in the same mood,
-                are good; each counts once, however long it is, but single words little or not at all.
+                are good. Each counts once, however long it is; one with little voice counts less, a word not at all.
             sampling_rate: of those that are arrays, in Hz.
 
         Raises:
             ValueError: no clips.
-            AudioError: a clip that cannot be used, or none with speech.
+            AudioError: a clip that cannot be used, or none with speech enough.
 
         Example:
             >>> recognizer = EmotionRecognizer.from_pretrained().adapt(["monday.wav", "tuesday.wav"])
@@ -185,11 +185,13 @@ class EmotionRecognizer:
         backend = self.backend.backend if isinstance(self.backend, AdaptedBackend) else self.backend
         predictions = type(self)(backend).predict_batch(clips, sampling_rate=sampling_rate)
         heard = [prediction for prediction in predictions if prediction.speech]
-        if not heard:
-            raise AudioError(f"None of the {len(clips)} clips has speech to adapt to: record some in which you speak.")
+        weights = list(map(weight_of, heard))
+        if not any(weights):
+            raise AudioError(
+                f"None of the {len(clips)} clips has speech enough to adapt to: record some whole sentences."
+            )
         probabilities = np.array([list(prediction.scores.values()) for prediction in heard])
-        familiarities = [prediction.familiarity for prediction in heard]
-        return type(self)(AdaptedBackend(backend, voice_correction(probabilities, familiarities)))
+        return type(self)(AdaptedBackend(backend, voice_correction(probabilities, weights)))
 
     def _short_or_answer(
         self, audio: AudioInput, sampling_rate: int | None, progress: Progress

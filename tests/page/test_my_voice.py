@@ -59,10 +59,7 @@ def test_three_sentences_adapt_as_the_recogniser_does(recognizer):
 
 def test_few_sentences_change_little():
     certain = np.array([0.998, 0.001, 0.001])
-    few, many = (
-        np.abs(OwnVoice(sentences=[certain] * count, familiarities=[1.0] * count).correction()).max()
-        for count in (SENTENCES, 30)
-    )
+    few, many = (np.abs(OwnVoice(sentences=[(certain, 1.0)] * count).correction()).max() for count in (SENTENCES, 30))
     assert np.exp(few) < 2
     assert few < many
 
@@ -124,9 +121,9 @@ def test_memory_has_limits(recognizer, monkeypatch):
 def test_nobody_makes_the_page_forget_the_voices_of_others(monkeypatch):
     monkeypatch.setattr(limits, "VOICE_VISITORS", 4)
     voices = OwnVoices()
-    voices.remember("honest", np.array([1.0, 0.0]), None, "a")
+    voices.remember("honest", np.array([1.0, 0.0]), 1.0, "a")
     for number in range(9):
-        voices.remember(f"attack{number}", np.array([1.0, 0.0]), None, "b")
+        voices.remember(f"attack{number}", np.array([1.0, 0.0]), 1.0, "b")
     assert set(voices.voices) == {"honest", "attack6", "attack7", "attack8"}
 
 

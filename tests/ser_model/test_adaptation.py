@@ -1,5 +1,7 @@
 """Adapting to a voice: what is corrected and by how much, that the recogniser itself stays, and what is refused."""
 
+import math
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,12 +11,14 @@ from ser_model.adaptation import (
     LARGEST_CORRECTION,
     LEAST_PROBABILITY,
     PRIOR_CLIPS,
-    SENTENCES,
-    WORDS,
     AdaptedBackend,
+    clip_weight,
     corrected,
     voice_correction,
+    weight_of,
 )
+from ser_model.backend import Backend, BackendOutput
+from ser_model.prediction import Prediction, Segment
 from train.augment.voice import RATE, speech_like
 
 
@@ -47,13 +51,15 @@ def test_an_imbalance_is_taken_back():
 
 
 def test_words_say_little_of_a_voice():
-    """Below one familiarity a clip is as if it had not been given, above another as if nothing were known of it."""
+    """With little voice a clip is as if it had not been given, with enough as if nothing were known of it."""
     sentences, words = np.array([[0.8, 0.1, 0.1], [0.6, 0.2, 0.2]]), np.array([[0.1, 0.1, 0.8]])
     everything = np.concatenate([sentences, words])
-    assert voice_correction(everything, [1.0, None, 0.5]) == pytest.approx(voice_correction(sentences), abs=1e-6)
-    assert voice_correction(everything, [0.95, 0.9, 1.0]) == pytest.approx(voice_correction(everything), abs=1e-6)
-    assert voice_correction(words, [WORDS]) == pytest.approx(0, abs=1e-6)
-    half = voice_correction(sentences, [(WORDS + SENTENCES) / 2] * 2)
+    assert [clip_weight(familiarity) for familiarity in (None, math.nan, 0.0, 0.28, 0.55, 1.0)] == [1, 1, 0, 0, 1, 1]
+    assert clip_weight((0.28 + 0.55) / 2) == pytest.approx(0.5)
+    assert voice_correction(everything, [1, 1, 0]) == pytest.approx(voice_correction(sentences), abs=1e-6)
+    assert voice_correction(everything, [1, 1, 1]) == pytest.approx(voice_correction(everything), abs=1e-6)
+    assert voice_correction(words, [0]).tolist() == [0, 0, 0]
+    half = voice_correction(sentences, [0.5, 0.5])
     assert np.abs(half).max() == pytest.approx(np.abs(voice_correction(sentences)).max() / 5 * 3, abs=1e-6)
 
 
@@ -85,8 +91,8 @@ def test_clips_of_one_emotion_do_not_take_it_away():
 def test_the_adapted_recogniser_answers_for_this_voice(recognizer, clips):
     before = scores_of(recognizer, clips)
     adapted = recognizer.adapt(clips, sampling_rate=RATE)
-    familiarities = [answer.familiarity for answer in recognizer.predict_batch(clips, sampling_rate=RATE)]
-    expected = corrected(before, voice_correction(before, familiarities))
+    weights = [clip_weight(answer.familiarity) for answer in recognizer.predict_batch(clips, sampling_rate=RATE)]
+    expected = corrected(before, voice_correction(before, weights))
     np.testing.assert_allclose(scores_of(adapted, clips), expected, atol=1e-5)
     np.testing.assert_allclose(scores_of(recognizer, clips), before, atol=1e-6)  # itself it stays as it is
     assert adapted.labels == recognizer.labels
@@ -110,7 +116,7 @@ def test_files_silent_and_long_clips(recognizer, clips, tmp_path):
     long = speech_like(9.0)
     answer = recognizer.predict(long, sampling_rate=RATE)
     adapted = recognizer.adapt([long], sampling_rate=RATE)
-    expected = voice_correction(np.array([list(answer.scores.values())]), [answer.familiarity])
+    expected = voice_correction(np.array([list(answer.scores.values())]))
     assert isinstance(adapted.backend, AdaptedBackend)
     assert adapted.backend.correction == pytest.approx(expected, abs=1e-5)
 
@@ -124,6 +130,32 @@ def test_no_list_of_clips(recognizer, clips):
 def test_no_speech_in_any_clip(recognizer):
     with pytest.raises(AudioError, match="None of the 2 clips has speech"):
         recognizer.adapt([np.zeros(RATE), np.zeros(RATE)], sampling_rate=RATE)
+
+
+def test_a_long_recording_counts_by_its_segment_with_most_voice():
+    familiarities = [0.1, 0.55, None, 0.3]
+    segments = [
+        Segment.from_probabilities("ab", None if one is None else (0.5, 0.5), familiarity=one, start=0, end=1)
+        for one in familiarities
+    ]
+    assert (
+        weight_of(Prediction.from_probabilities("ab", (0.5, 0.5), familiarity=0.3, duration=4, segments=segments)) == 1
+    )
+
+
+class BackendOfWords(Backend):
+    """Hears half a second of voice in anything."""
+
+    labels = ("angry", "sad")
+
+    def run(self, waveforms):
+        rows = len(waveforms)
+        return BackendOutput(np.tile(np.float32([0.9, 0.1]), (rows, 1)), np.full(rows, 0.2, np.float32))
+
+
+def test_words_alone_are_refused(clips):
+    with pytest.raises(AudioError, match="None of the 4 clips has speech enough to adapt to: record some whole"):
+        EmotionRecognizer(BackendOfWords()).adapt(clips, sampling_rate=RATE)
 
 
 def test_a_clip_that_cannot_be_used_is_named(recognizer, clips):

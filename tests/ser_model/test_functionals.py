@@ -11,7 +11,7 @@ from ser_model.acoustics import F0_SIZE
 from ser_model.configuration_ser import HEADS
 from ser_model.functionals import (
     FARTHEST,
-    LEAST_VOICED,
+    LEAST_FAMILIARITY,
     MOMENTS,
     MOST_VOICED,
     PAIR_LAG,
@@ -21,6 +21,7 @@ from ser_model.functionals import (
     UtteranceNormalisation,
     by_track,
     by_track_size,
+    confidence_factor,
     follow,
     functional_size,
     functionals_of,
@@ -321,15 +322,20 @@ def test_familiarity_grows_with_the_voiced_seconds():
     pitch = inputs["input_features"][..., -F0_SIZE] * inputs["attention_mask"]
     torch.testing.assert_close(voiced, (pitch > 0).sum(1) / 100)
     output = measured(**inputs)
-    expected = (voiced.clamp(LEAST_VOICED, MOST_VOICED) / MOST_VOICED).sqrt()
+    expected = voiced.clamp(max=MOST_VOICED) / MOST_VOICED
     torch.testing.assert_close(output.familiarity, expected)
     assert voiced[0] < voiced[1] < voiced[3]
     assert output.familiarity[3] == 1.0
     assert plain(**inputs).familiarity is None
-    torch.testing.assert_close(output.logits, plain(**inputs).logits * expected[:, None])
+    torch.testing.assert_close(output.logits, plain(**inputs).logits * expected.sqrt()[:, None])
     for clip, familiarity in zip(clips, output.familiarity, strict=True):  # padding changes nothing
         alone = measured(**EXTRACTOR(clip, return_tensors="pt")).familiarity
         torch.testing.assert_close(alone[0], familiarity)
+
+
+def test_the_confidence_of_what_is_hardly_voiced_falls_no_further():
+    factors = confidence_factor(torch.tensor([0.0, LEAST_FAMILIARITY, 0.25, 1.0]), 0.5)
+    torch.testing.assert_close(factors, torch.tensor([LEAST_FAMILIARITY**0.5, LEAST_FAMILIARITY**0.5, 0.5, 1.0]))
 
 
 def test_familiarity_needs_functionals():

@@ -14,14 +14,16 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
+from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
-from ser_model.adaptation import LEAST_PROBABILITY, corrected, voice_correction
+from ser_model.adaptation import LEAST_PROBABILITY, clip_weight, corrected, voice_correction
 from ser_model.metrics_file import METRICS_FILE, WEIGHTS_SUM, read_metrics
 from train.data import CorpusError
 from train.data.base import plural
 from train.evaluation.reporting import PREDICTIONS_FILE, corpus_title, provenance
 from train.evaluation.scoring import INTERVAL, predict, score_matrix, target_indices
+from train.fit.calibration import minimise
 from train.fit.checkpoint import Checkpoint
 from train.metrics.calibration_error.calibration_error import expected_calibration_error
 from train.metrics.uar.uar import unweighted_average_recall
@@ -236,10 +238,10 @@ def figures_of_draws(
     """
     random = np.random.default_rng(0)
     scores, targets = score_matrix(predictions, labels), target_indices(predictions, labels)
-    familiarities = predictions.get("familiarity", pd.Series(np.nan, predictions.index)).to_numpy()
+    weights = predictions.get("familiarity", pd.Series(np.nan, predictions.index)).map(clip_weight).to_numpy()
     networks, places = zip(*((network, rows) for network, rows in voices(predictions)), strict=True)
     speakers = [(scores[rows], targets[rows]) for rows in places]
-    familiarities = [familiarities[rows] for rows in places]
+    weights = [weights[rows] for rows in places]
     others = others_of(networks) if by_another else [[own] for own in range(len(speakers))]
     if others is None:
         return None
@@ -247,8 +249,8 @@ def figures_of_draws(
     for number in tqdm(range(draws), desc="Drawing clips", leave=False):
         drawn = [choose(own_targets, random) for _, own_targets in speakers]
         corrections = [
-            voice_correction(own_scores[chosen], own_familiarities[chosen])
-            for (own_scores, _), own_familiarities, chosen in zip(speakers, familiarities, drawn, strict=True)
+            voice_correction(own_scores[chosen], own_weights[chosen])
+            for (own_scores, _), own_weights, chosen in zip(speakers, weights, drawn, strict=True)
         ]
         corrections = [corrections[others_of_own[number % len(others_of_own)]] for others_of_own in others]
         tested = [adapt_and_test(*speaker, *rest) for speaker, *rest in zip(speakers, drawn, corrections, strict=True)]
@@ -304,18 +306,12 @@ def best_correction(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     logarithms = torch.from_numpy(np.log(np.maximum(scores, LEAST_PROBABILITY)))
     labels = torch.from_numpy(targets)
     correction = torch.zeros(logarithms.shape[1], dtype=logarithms.dtype, requires_grad=True)
-    optimizer = torch.optim.LBFGS([correction], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
-        optimizer.zero_grad()
         # A label that a voice does not express would be pushed down for ever.
-        value = (
-            torch.nn.functional.cross_entropy(logarithms + correction, labels) + PENALTY * correction.square().sum()
-        )
-        value.backward()
-        return value
+        return cross_entropy(logarithms + correction, labels) + PENALTY * correction.square().sum()
 
-    optimizer.step(loss)
+    minimise([correction], loss)
     return correction.detach().numpy()
 
 

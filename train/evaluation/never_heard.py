@@ -17,11 +17,12 @@ from sklearn.metrics import accuracy_score
 from ser_model.answer_rule import ANSWER_THRESHOLD, AnswerRule
 from ser_model.configuration_ser import SERConfig
 from ser_model.files import ONNX_FILE
-from ser_model.functionals import familiarity
+from ser_model.functionals import confidence_factor, familiarity
 from ser_model.metrics_file import WEIGHTS_SUM, OtherWeightsError, read_metrics
 from ser_model.onnx_export import export_onnx
 from train.data import CorpusError
 from train.data.dataset import analysed
+from train.data.splits import corpus_of
 from train.evaluation.answers import (
     RIGHT,
     among_own_labels,
@@ -41,14 +42,15 @@ from train.plots.figures import save_risk_coverage
 NEVER_HEARD_FILE = "never_heard.json"
 FEWEST_CORPORA = 2  # what is fitted on one is tested on the others
 SMALLEST = np.finfo(np.float32).tiny
-# Pieces of each clip that the confidence is fitted on as well, in seconds: words, as users send them.
+# Pieces of each clip that the confidence is fitted on as well, in seconds: words, as users send them. A shorter clip
+# counts whole.
 CROPS = (0.25, 0.5, 1.0, 2.0)
 WHOLE = 0.0  # in the column `crop`
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """What logits are divided by: the temperature, and by the familiarity to the power of its exponent, 0 for none."""
+    """What logits are divided by, and the exponent of the familiarity that they are multiplied by; 0: they are not."""
 
     temperature: float
     familiarity_exponent: float = 0.0
@@ -65,7 +67,7 @@ def calibrate(
     Fit confidence and answer rule of a checkpoint to corpora that it never heard, and test both.
 
     The figures of a corpus are by what was fitted without it. Writes config.json and never_heard.json, and model.onnx
-    anew where it is there.
+    anew, in float32, where it is there.
 
     Args:
         folder: of the checkpoint.
@@ -117,10 +119,10 @@ def calibrate(
     } | provenance(checkpoint.recipe.to_dict())
     result[WEIGHTS_SUM] = checkpoint.weights_sha256
     del result["recipe"]  # the checkpoint has it
+    (folder / NEVER_HEARD_FILE).write_text(json.dumps(result, indent=2) + "\n")
     config.save_pretrained(folder)
     if (folder / ONNX_FILE).is_file():
         export_onnx(folder, folder / ONNX_FILE)
-    (folder / NEVER_HEARD_FILE).write_text(json.dumps(result, indent=2) + "\n")
     picture.parent.mkdir(parents=True, exist_ok=True)
     save_risk_coverage(pictures, picture, "Corpora that were never heard")
     return result
@@ -146,12 +148,9 @@ def answers_of(checkpoint: Checkpoint, part: Dataset, crops: Sequence[float] = (
     Raises:
         CorpusError: it heard some of it in training.
     """
-    corpora, speakers = set(part["corpus"][:]), checkpoint.speakers
+    corpora = set(part["corpus"][:])
     # A fold's recipe names the corpus that was left out as well: the speakers tell.
-    known = {name for name in corpora if any(speaker.startswith(f"{name}-") for speaker in speakers)}
-    if not speakers:
-        known = corpora & set(checkpoint.recipe.corpora)
-    if known:
+    if known := corpora & (set(map(corpus_of, checkpoint.speakers)) or set(checkpoint.recipe.corpora)):
         raise CorpusError(f"heard in this model's training: {', '.join(sorted(known))}.")
     checkpoint.model.classifier.temperature, checkpoint.model.classifier.familiarity_exponent = 1.0, 0.0
     part = analysed(part, checkpoint.extractor)
@@ -179,7 +178,8 @@ def with_confidence(predictions: pd.DataFrame, labels: Sequence[str], confidence
     """Predictions at a temperature of 1 with a confidence."""
     logits = log_scores(predictions, labels) / confidence.temperature
     if confidence.familiarity_exponent:
-        logits *= familiarity(voiced_seconds(predictions), confidence.familiarity_exponent).numpy()[:, None]
+        familiar = familiarity(voiced_seconds(predictions))
+        logits *= confidence_factor(familiar, confidence.familiarity_exponent).numpy()[:, None]
     scores = softmax(logits, axis=1)
     return predictions.assign(**{f"score_{label}": scores[:, index] for index, label in enumerate(labels)})
 

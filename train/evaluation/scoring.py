@@ -59,14 +59,14 @@ def predict(
     if dataset.features["label"].names != labels:
         raise ValueError(f"The dataset's labels are {dataset.features['label'].names}, the model's {labels}.")
     scores = np.zeros((len(dataset), len(labels)), dtype=np.float32)
-    voiced_seconds = np.full(len(dataset), np.nan, dtype=np.float32)
+    voiced_seconds = np.zeros(len(dataset), dtype=np.float32)
     for indices, encoded in encoded_batches(model, extractor, dataset, batch_size, crop_seconds):
         if encoded.voiced_seconds is not None:
             voiced_seconds[indices] = encoded.voiced_seconds.cpu().numpy()
         logits = model.classifier(encoded.pooler_output, encoded.functionals, encoded.voiced_seconds)
         scores[indices] = logits.softmax(-1).cpu().numpy()
     table = prediction_table(dataset, scores)
-    if np.isnan(voiced_seconds).any():
+    if not model.config.functionals:
         return table
     familiarity = model.classifier.familiarity(torch.from_numpy(voiced_seconds))
     measured = {} if familiarity is None else {"familiarity": familiarity.numpy()}

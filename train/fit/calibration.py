@@ -5,14 +5,12 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import cross_entropy
 
-from ser_model.functionals import familiarity
+from ser_model.functionals import confidence_factor, familiarity
 
 
 def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
     """Temperature that minimises the cross-entropy (Guo et al. 2017) of logits (clips, labels)."""
-    log_temperature = torch.zeros((), requires_grad=True)
-    minimise([log_temperature], lambda: cross_entropy(logits / log_temperature.exp(), targets))
-    return float(log_temperature.detach().exp())
+    return fit_confidence(logits, targets, torch.ones(len(targets)), None)[0]
 
 
 def fit_confidence(
@@ -37,7 +35,7 @@ def fit_confidence(
     def loss() -> torch.Tensor:
         scaled = logits / log_temperature.exp()
         if voiced_seconds is not None:
-            scaled = scaled * familiarity(voiced_seconds, exponent)[:, None]
+            scaled = scaled * confidence_factor(familiarity(voiced_seconds), exponent)[:, None]
         return (cross_entropy(scaled, targets, reduction="none") * shares).sum()
 
     minimise([log_temperature] if voiced_seconds is None else [log_temperature, exponent], loss)

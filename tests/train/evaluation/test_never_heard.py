@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from ser_model.answer_rule import ANSWER_THRESHOLD, AnswerRule
 from ser_model.configuration_ser import SERConfig
-from ser_model.functionals import LEAST_VOICED, MOST_VOICED
+from ser_model.functionals import LEAST_FAMILIARITY, MOST_VOICED
 from train.__main__ import main
 from train.evaluation.answers import known_figures
 from train.evaluation.never_heard import (
@@ -52,7 +52,7 @@ def test_temperature_is_that_of_the_corpora():
 @pytest.mark.parametrize(("exponent", "found"), [(0.5, 0.5), (-0.5, 0.0)])
 def test_confidence_follows_the_voiced_seconds(exponent, found):
     """The less voice, the less a network knows: that is found, but never that it knows more."""
-    seconds = np.random.default_rng(1).uniform(LEAST_VOICED, MOST_VOICED, 8000)
+    seconds = np.random.default_rng(1).uniform(LEAST_FAMILIARITY * MOST_VOICED, MOST_VOICED, 8000)
     divisors = 2.0 * (MOST_VOICED / seconds) ** exponent
     table = predictions(divisors[:, None], 8000, "a", 0).assign(voiced_seconds=seconds)
     confidence, _ = fit_answers(table, LABELS)
