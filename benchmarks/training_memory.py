@@ -12,19 +12,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.training import QUIET, generated_analyses, prepared_trainer
+from train.data import CORPORA
 from train.fit.recipe import load_recipe
 
 
-# Seconds, rounded up.
-LONGEST_CLIPS = {
-    "ravdess": 6.0,
-    "tess": 3.0,
-    "crema_d": 5.1,
-    "savee": 7.2,
-    "iemocap": 34.2,
-    "emodb": 9.0,
-    "ased": 4.0,
-}
 STEPS = 2
 # What needs corpora, speakers or files, which generated analyses do not have, and little memory.
 UNMEASURED = ("balance=[]", "mask_labels=false", "waveform_augmentation={}", "training.lr_scheduler_type=constant")
@@ -35,7 +26,7 @@ def main(name: str) -> None:
     torch.set_num_threads(1)
     recipe = load_recipe(name, [*QUIET, *UNMEASURED, f"training.max_steps={STEPS}"])
     extractor = recipe.feature_extractor()
-    longest = max(LONGEST_CLIPS[corpus] for corpus in recipe.corpora)
+    longest = max(CORPORA[corpus].longest_clip for corpus in recipe.corpora)
     frames = 1 + int(longest * extractor.sampling_rate) // extractor.hop_length
     dataset = generated_analyses(recipe, [frames] * recipe.training["per_device_train_batch_size"] * STEPS)
     with tempfile.TemporaryDirectory() as folder:

@@ -100,7 +100,10 @@ def texts() -> dict[str, dict[str, str]]:
     """Those of page/ without their Markdown; those of web/ say what is different where there is no server."""
     own = json.loads((WEB / "texts.json").read_text(encoding="utf-8"))
     return {
-        language: {name: text.removeprefix("# ").replace("**", "") for name, text in (given | own[language]).items()}
+        language: {
+            name: text.removeprefix("# ").replace("**", "")
+            for name, text in (given | own.get(language, own["en"])).items()
+        }
         for language, given in TEXTS.items()
     }
 

@@ -288,8 +288,8 @@ def add_reproduce(parsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     reproduce = parsers.add_parser(
         "reproduce",
         help="list or run the commands behind the published figures",
-        description="List the commands behind the published figures, with their duration where it was recorded, or "
-        "run some. Trainings and cross-validations that were cut go on where they were.",
+        description="List the commands behind the published figures, with the minutes they take on two cores, or run "
+        "some. Trainings and cross-validations that were cut go on where they were.",
     )
     what = reproduce.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list them (default)")

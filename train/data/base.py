@@ -93,6 +93,7 @@ class Corpus:
         labels: the corpus' own code of an emotion -> common name.
         speakers: every speaker of the complete corpus -> sex.
         clips: number of clips of the complete corpus that carry one of `labels`, or None when not known.
+        longest_clip: its length in seconds, rounded up; None when not known.
         folders: usual names of its folder beside `name`; case, spaces and punctuation do not matter.
         example: the name of one of its files, for messages.
         speaker_title: how a message names a speaker, "{}" standing for the part of the name after the hyphen.
@@ -131,6 +132,7 @@ class Corpus:
     unit: Callable[[str], str] = str
     common_sentences: tuple[str, ...] = ()
     caveat: str = ""
+    longest_clip: float | None = None
 
     @property
     def protocol_among_others(self) -> Protocol | None:

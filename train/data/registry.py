@@ -3,19 +3,19 @@
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 from train.data.audio_tables import parse_address
 from train.data.base import Corpus, CorpusError
-from train.data.corpora import ased, crema_d, emodb, emospeechcmd, iemocap, nemo, ravdess, savee, tess
 from train.data.folders import folder_corpus
 from train.data.stored_clips import audio_table_corpus
 from train.data.tables import table_corpus
 
 
+MODULES = ("ravdess", "tess", "crema_d", "savee", "iemocap", "emodb", "ased", "nemo", "emospeechcmd")  # in corpora/
 CORPORA: Mapping[str, Corpus] = {
-    module.CORPUS.name: module.CORPUS
-    for module in (ravdess, tess, crema_d, savee, iemocap, emodb, ased, nemo, emospeechcmd)
+    corpus.name: corpus for corpus in (import_module(f"train.data.corpora.{module}").CORPUS for module in MODULES)
 }
 
 GENERAL_CORPORA = {"folder": folder_corpus, "table": table_corpus}

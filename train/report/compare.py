@@ -99,7 +99,9 @@ def result_of(run: Path, metrics: Mapping[str, Any], tested: str, figures: Mappi
 
 def labels_told_apart(metrics: Mapping[str, Any], figures: Mapping[str, Any]) -> list[str]:
     """The labels that a figure is about: the model's, or those of the tested corpus where it answers with no other."""
-    restricted = "cross_validation" in metrics and metrics["recipe"].get("mask_labels")
+    rounds = metrics.get("cross_validation", {})
+    # A corpus that was left out is answered among all of the model's labels: nobody knows its own.
+    restricted = metrics["recipe"].get("mask_labels") and rounds and rounds["protocol"] != "cross-corpus"
     return sorted(figures["recall"] if restricted else metrics["labels"])
 
 

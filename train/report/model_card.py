@@ -26,7 +26,10 @@ MODEL_NAME = "speech-emotion-lstm"
 SHIPPED = "ser_model/pretrained"
 LICENCE = "cc-by-nc-sa-4.0"  # the strictest that the known corpora ask for and a model can follow
 OTHER_LICENCE = "other"  # of a model that heard a corpus whose licence nobody told us
-SELECTION = " Earlier versions were scored on them, and this one was chosen by them: read these figures as optimistic."
+SELECTION = (
+    " Earlier versions were scored on them, and this one was chosen by them and by EmoSpeechCmd: read these figures "
+    "as optimistic. SAVEE was measured after the choice."
+)
 REFITTED = (
     "It was trained twice: without validation speakers, by whom it was judged, and then from the beginning with them."
 )
@@ -105,6 +108,7 @@ def render_model_card(
         corpora=recipe["corpora"],
         titles=", ".join(map(training_title, recipe["corpora"])),
         recipe_name=recipe["name"],
+        start=recipe.get("start"),
         seed=recipe["seed"],
         languages=", ".join(languages(metrics, recipe)),
         licence=licence(recipe["corpora"]),
@@ -112,10 +116,10 @@ def render_model_card(
 
 
 def familiarity_formula(config: SERConfig) -> str:
-    """What the logits are multiplied by, as the card tells it; empty where that is not measured."""
+    """The factor of the logits, as the card tells it; empty where there is none."""
     if not config.familiarity_exponent:
         return ""
-    return f"(voiced seconds / {MOST_VOICED}) to the power of {config.familiarity_exponent:.2f}, at most 1"
+    return f"voiced seconds / {MOST_VOICED} and at most 1, to the power of {config.familiarity_exponent:.2f}"
 
 
 def check_evaluated(checkpoint: Path) -> None:
@@ -195,6 +199,9 @@ def training_sentence(metrics: Mapping[str, Any], recipe: Mapping[str, Any]) -> 
     shares = [f"{100 * share:g} % of the clips of {training_title(name)}" for name, share in recipe["shares"].items()]
     only = f", with {' and '.join(shares)}" if shares else ""
     trained = f"Trained on {titles}{only}{without}" + (f"; {notes}." if notes else ".")
+    if start := recipe.get("start"):
+        epochs = recipe["training"]["num_train_epochs"]
+        return f"{trained} It goes on from the weights of `{start}` for {epochs} epochs, with the validation speakers."
     return f"{trained} {REFITTED}" if recipe.get("refit") else trained
 
 
@@ -301,18 +308,21 @@ def never_heard_of(checkpoint: Path) -> dict[str, Any]:
         for name, figures in content["corpora"].items()
     ]
 
-    def again(corpus: str) -> str:
-        return f"{corpus}=DIR_WITHOUT_IT" if corpus in content["by_siblings"] else corpus
-
     header = ["corpus", "language", "clips", "speakers", "labels", "UAR % among these", "right %", "says %"]
     return {
         "table": table([*header, "calibration error %"], rows),
         "right": percent(content["mean"]["accuracy"]),
         "says": percent(content["mean"]["confidence"]),
         "fitted_on": " and ".join(map(corpus_title, content["fitted_on"])),
+        "unheard": " and ".join(
+            corpus_title(name) for name in content["corpora"] if name not in content["by_siblings"]
+        ),
         "command": content["command"],
         "siblings": sibling_sentence(content),
-        "again": f"python -m train calibrate DIR --corpora {' '.join(map(again, content['fitted_on']))}",
+        "answered_by": " ".join(
+            f"{corpus}=runs/{content['by_siblings'][corpus]}" if corpus in content["by_siblings"] else corpus
+            for corpus in content["fitted_on"]
+        ),
     }
 
 

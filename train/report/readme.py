@@ -57,6 +57,7 @@ NEVER_HEARD_SHARES = {
     "sure_and_right": "of these right %",
     "candidate_coverage": "right one among candidates %",
 }
+FEWEST_ANSWERS = 20  # of which it is told how many are right
 MEAN = "mean of those that the checkpoint itself answered"
 ANSWER = "file of 3 s to answer"  # the benchmark that README names
 UNITS = {
@@ -140,7 +141,7 @@ def lead(metrics: Mapping[str, Any], never_heard: Mapping[str, Any]) -> str:
         f"{count} corpora that it never heard. By chance it would be {percent(1 / labels)} %. "
         f"On new speakers of the corpora it learnt from it is right in {percent(metrics['accuracy'])} %, and says "
         f"{percent(metrics['confidence'])} %: its confidence is fitted to voices from elsewhere. UAR is the mean "
-        "recall over the emotions of a corpus."
+        "recall over the emotions of a corpus, when the model answers among as many labels as the column says."
     )
 
 
@@ -155,7 +156,7 @@ def readme_never_heard(never_heard: Mapping[str, Any]) -> str:
     """Corpora that the shipped checkpoint never heard, as docs/results.md shows them."""
     shown = [(corpus_title(name), figures) for name, figures in never_heard["corpora"].items()]
     rows = [
-        [name, *(percent(figures[key]) for key in NEVER_HEARD_SHARES), f"{figures['brier_score']:.2f}"]
+        [name, *(percent(told(figures, key)) for key in NEVER_HEARD_SHARES), f"{figures['brier_score']:.2f}"]
         + [f"{figures['risk_coverage_area']:.2f}", f"{figures['candidates']:.1f}", f"{figures['arousal_auc']:.2f}"]
         for name, figures in [*shown, (MEAN, never_heard["mean"])]
     ]
@@ -170,6 +171,12 @@ def readme_never_heard(never_heard: Mapping[str, Any]) -> str:
         f"Written to [`{NEVER_HEARD_FILE}`](../{SHIPPED}/{NEVER_HEARD_FILE}) by `{never_heard['command']}`."
     )
     return f"{table(['corpus', *header], rows)}\n\n{written}"
+
+
+def told(figures: Mapping[str, Any], key: str) -> float | None:
+    """A share of a corpus' figures; None for one of hardly any answers, and in the mean of all corpora."""
+    few = figures["sure"] * figures.get("clips", 0) < FEWEST_ANSWERS
+    return None if key == "sure_and_right" and few else figures[key]
 
 
 def unknown_corpora_run(recipe: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ser_model.metrics_file import METRICS_FILE, read_metrics, read_object
@@ -20,6 +20,7 @@ from train.report.record import ADAPTED, RESULTS, read_record
 
 PROJECT = Path(__file__).parents[2]
 BENCHMARKS = PROJECT / "benchmarks"
+MINUTES_FILE = "minutes.json"  # of train/results: expected minutes of the steps that were not timed when recorded
 MODULES = ("train", "benchmarks", "benchmarks.egemaps")  # all that a recorded command may start
 
 
@@ -30,7 +31,7 @@ class Step:
     Attributes:
         name: by which `--only` asks for it.
         command: `python -m MODULE ...`, whose output folder is that of the step.
-        minutes: how long it took when it was recorded; None if that was not written down.
+        minutes: how long it takes on two cores: as recorded with the run, or else by MINUTES_FILE; None if unknown.
     """
 
     name: str
@@ -50,14 +51,17 @@ def steps(results: Path = RESULTS, checkpoint: Path = PRETRAINED, benchmarks: Pa
     Raises:
         ValueError: a file holds a command that is none of the project's.
     """
-    return [*shipped_steps(checkpoint), *recorded_steps(results), *benchmark_steps(benchmarks)]
+    found = [*shipped_steps(checkpoint), *recorded_steps(results), *benchmark_steps(benchmarks)]
+    expected = json.loads((results / MINUTES_FILE).read_text())
+    return [step if step.minutes else replace(step, minutes=expected.get(step.name)) for step in found]
 
 
 def shipped_steps(checkpoint: Path) -> Iterator[Step]:
     """The training of the shipped checkpoint, and its tests."""
     recipe = read_object(checkpoint / RECIPE_FILE)
     siblings = read_metrics(checkpoint, name=NEVER_HEARD_FILE)["by_siblings"].values()
-    for step, name in (("shipped", recipe["name"]), *((f"shipped/{name}", name) for name in siblings)):
+    others = dict.fromkeys([*([recipe["start"]] if recipe.get("start") else []), *siblings])
+    for step, name in (*((f"shipped/{name}", name) for name in others), ("shipped", recipe["name"])):
         yield Step(step, words_of(f"python -m train fit {name} --seed {recipe['seed']} --resume --output runs/{name}"))
     for file in (NEVER_HEARD_FILE, METRICS_FILE, ROBUSTNESS_FILE, ADAPTATION_FILE):
         if (checkpoint / file).is_file():
@@ -71,7 +75,11 @@ def recorded_steps(results: Path) -> Iterator[Step]:
     for metrics in sorted(results.glob(f"*/{METRICS_FILE}")):
         name = metrics.parent.name
         command = words_of(read_metrics(metrics.parent)["command"])
-        yield Step(name, with_output(command, f"runs/{name}"), read_record(metrics.parent)["minutes"])
+        command = with_output(command, f"runs/{name}")
+        if "fit" in command and "--resume" not in command:
+            place = command.index("--output")
+            command = (*command[:place], "--resume", *command[place:])
+        yield Step(name, command, read_record(metrics.parent)["minutes"])
         adaptation = metrics.with_name(ADAPTATION_FILE)
         if adaptation.is_file():
             words = list(words_of(read_metrics(metrics.parent, name=ADAPTATION_FILE)["command"]))

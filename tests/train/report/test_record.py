@@ -10,7 +10,7 @@ import pytest
 from train.__main__ import main
 from train.report import reproduce
 from train.report.record import RESULTS, read_record, record_run
-from train.report.reproduce import Step, chosen, run_step, steps, words_of
+from train.report.reproduce import MINUTES_FILE, Step, chosen, run_step, steps, words_of
 
 
 COMMAND = "python -m train crossvalidate ravdess_lstm --protocol ravdess --output runs/first"
@@ -80,11 +80,13 @@ def test_a_folder_without_figures_or_command_is_refused(run, tmp_path, capsys):
 def test_each_published_run_has_a_step_into_a_folder_of_its_name():
     by_name = {step.name: step for step in steps()}
     assert len(by_name) == len(steps())
-    for run in RESULTS.iterdir():
+    for run in (metrics.parent for metrics in RESULTS.glob("*/metrics.json")):
         assert by_name[run.name].command[-2:] == ("--output", f"runs/{run.name}")
         if (run / "adaptation.json").is_file():
             assert f"runs/{run.name}" in by_name[f"{run.name}/adaptation"].command
     assert "--resume" in by_name["shipped"].command
+    assert all(step.minutes > 0 for step in steps())
+    assert set(json.loads((RESULTS / MINUTES_FILE).read_text())) <= set(by_name)
     for step in steps():
         if step.command[2] == "train":
             with pytest.raises(SystemExit) as parsed:  # the command line knows all of its words

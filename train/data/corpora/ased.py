@@ -61,6 +61,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=2474,
+    longest_clip=4.0,
     example="s4-07-01-01-29.wav",
     folders=("ASED_V1", "Amharic Speech Emotion Dataset"),
     parse=parse,

@@ -57,6 +57,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=7441,
+    longest_clip=5.1,
     example="1001_IEO_ANG_HI.wav",
     folders=("CREMA-D", "CREMA", "AudioWAV"),
     speaker_title="actor {}",

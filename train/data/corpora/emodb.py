@@ -51,6 +51,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=535,
+    longest_clip=9.0,
     example="03a01Fa.wav",
     folders=(
         "EMO-DB",

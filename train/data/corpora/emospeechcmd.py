@@ -58,6 +58,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=2023,
+    longest_clip=3.8,
     example="yes-safe-calm-1566230417447-c075fd68.wav",
     folders=("EmoSpeechCmd",),
     speaker_title="user {}",

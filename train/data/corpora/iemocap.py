@@ -79,6 +79,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=7529,
+    longest_clip=34.2,
     example="Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav (and Session1/dialog/EmoEvaluation/*.txt)",
     folders=("IEMOCAP_full_release", "IEMOCAP full release"),
     read=read,

@@ -56,6 +56,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=4481,
+    longest_clip=5.7,
     example="SM0_fear_12.wav",
     folders=("nEMO",),
     parse=parse,

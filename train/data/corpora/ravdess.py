@@ -58,6 +58,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=1440,
+    longest_clip=6.0,
     example="03-01-06-01-02-01-12.wav",
     folders=("Audio_Speech_Actors_01-24", "ravdess-emotional-speech-audio", "RAVDESS speech"),
     speaker_title="Actor_{}",

@@ -48,6 +48,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=480,
+    longest_clip=7.2,
     example="DC_su03.wav (or DC/su03.wav)",
     folders=("surrey-audiovisual-expressed-emotion-savee", "savee-database", "SAVEE AudioData"),
     parse=parse,

@@ -50,6 +50,7 @@ CORPUS = Corpus(
     labels=LABELS,
     speakers=SPEAKERS,
     clips=2800,
+    longest_clip=3.0,
     example="OAF_bite_ps.wav",
     folders=(
         "TESS Toronto emotional speech set data",
