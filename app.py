@@ -79,7 +79,7 @@ work = Work(journal, lambda request: line.is_wanted(request))
 
 @functools.cache
 def about_model() -> About:
-    """What is known of the model, read once."""
+    """Name, version and figures of the model, read once."""
     folder = checkpoint_path(MODEL, None, None, FILES)
     return about(folder, Path(MODEL or folder).name)
 
@@ -101,7 +101,7 @@ loading = ThreadPoolExecutor(max_workers=1).submit(load_recognizer)  # the page 
 
 
 def health() -> Health:
-    """Whether the page can answer, and with what."""
+    """State of the page: whether it can answer, and the model and version that it answers with."""
     if not loading.done() or loading.exception() is not None:
         return Health(ready=False, model=Path(MODEL or PRETRAINED).name, version=None)
     known = about_model()
@@ -117,7 +117,7 @@ def introduce_model() -> tuple[gr.HTML, gr.HTML, gr.HTML]:
 
 
 def answer(recording: FileData | None, request: gr.Request) -> Iterator[Answer]:
-    """What the card shows of a visitor's recording, or of none."""
+    """States of the card, one after the other, for a visitor's recording, or for none."""
     if recording is None:
         yield blank("empty")
         return
@@ -156,7 +156,7 @@ def examine(recording: FileData, visitor: str, question: Question) -> Answer:
 
 
 def show_inside(recording: FileData | None, request: gr.Request) -> Inside:
-    """What the network hears of a recording."""
+    """Spectrogram, MFCC and attention of a recording, as the network hears it."""
     with work.question("show_inside", request) as question:
         if recording is not None and loading.exception() is None:
             with contextlib.suppress(AudioError, OSError):  # the card says why; an exported file alone shows nothing
@@ -166,7 +166,7 @@ def show_inside(recording: FileData | None, request: gr.Request) -> Inside:
 
 
 def hear(chunk: live.Chunk, request: gr.Request) -> gr.HTML:
-    """What the live part shows after the next chunk of a visitor."""
+    """State of the live part after the next chunk of a visitor."""
     with work.question("hear", request) as question:
         now = heard(chunk, request)
         question.outcome = "answered" if now["state"] in ("speech", "silent", "stopped") else "refused"
@@ -185,7 +185,7 @@ def heard(chunk: live.Chunk, request: gr.Request) -> live.Now:
 
 
 def learn_voice(wish: my_voice.Request, request: gr.Request) -> gr.HTML:
-    """What the page knows of a visitor's voice after the next sentence or press of the switch."""
+    """State of My voice after a visitor's next sentence or press of the switch: how far the page knows the voice."""
     with work.question("learn_voice", request) as question:
         if loading.exception() is not None:
             known = my_voice.unknown(number_of(wish), "model_missing")

@@ -49,7 +49,7 @@ class NeverHeard(TypedDict):
 
 
 class About(TypedDict):
-    """What about.js draws; what a model does not bring along is None or empty."""
+    """Data that about.js draws; what a model does not bring along is None or empty."""
 
     name: str
     version: str
@@ -62,7 +62,7 @@ class About(TypedDict):
 
 def about(folder: Path, name: str) -> About:
     """
-    What is known of a model.
+    Description of a model: name, version, size, corpora, speakers and figures.
 
     Args:
         folder: of the checkpoint.
@@ -94,7 +94,7 @@ def corpus_title(corpus: str) -> str:
 
 
 def readable(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a file holds; nothing where there is none, or, with a warning, where it is damaged or of other weights."""
+    """Content of a file; empty where there is none, or, with a warning, where it is damaged or of other weights."""
     try:
         return read()
     except FileNotFoundError:

@@ -48,7 +48,7 @@ class Moment(TypedDict):
 
 
 class AnswerDict(TypedDict):
-    """What a recording and each of its segments have in common, as `Emotions.to_dict` gives it to programs."""
+    """Fields that a recording and each of its segments share, as `Emotions.to_dict` gives them to programs."""
 
     label: str
     confidence: float
@@ -84,7 +84,7 @@ class TimelineDict(AnswerDict):
 
 
 class Answer(TypedDict):
-    """What answer.js draws. `message` and `advice` are keys of the texts.
+    """Data that answer.js draws. `message` and `advice` are keys of the texts.
 
     Thousands of numbers are packed into a text, because gradio copies them one by one, which takes seconds.
     """
@@ -138,13 +138,13 @@ def blank(state: State, message: str = "", progress: float = 0.0, name: str = ""
 
 
 def problem_key(error: AudioError) -> str:
-    """What is wrong with a recording, as a key of the texts: visitors are not shown what decoders say."""
+    """Key of the text that tells what is wrong with a recording: visitors are not shown what decoders say."""
     return f"problem_{error.reason}"
 
 
 def describe(prediction: Prediction, waveform: np.ndarray, name: str, correction: np.ndarray | None = None) -> Answer:
     """
-    What the page shows of a prediction.
+    The card that shows a prediction.
 
     Args:
         waveform: of the recording, float32 (samples,).
@@ -189,7 +189,7 @@ def ranking(probabilities: Iterable[tuple[str, float]]) -> list[RankedEmotion]:
 
 
 def files(prediction: Prediction) -> dict[str, str]:
-    """What can be saved of a recording: ending > content."""
+    """Files that can be saved of a recording: ending > content."""
     if not prediction.speech:
         return {}
     saved = {"csv": timeline_csv(prediction), "json": timeline_json(prediction)}

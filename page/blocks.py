@@ -21,7 +21,7 @@ UNUSABLE = "These arguments cannot be used: /?view=api tells what is expected."
 
 
 class UnusableError(gr.Error):
-    """What was sent cannot be used; the log needs no traceback of it."""
+    """An input that cannot be used; the log needs no traceback of it."""
 
     def __init__(self, sentence: str):
         super().__init__(sentence, print_exception=False)
@@ -38,7 +38,7 @@ class PoliteBlocks(gr.Blocks):
     journal: Journal
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """What a function gives, ready to be sent."""
+        """Output of a function, ready to be sent."""
         began = time.monotonic()
         try:
             return await super().process_api(block_fn, inputs, *args, **kwargs)

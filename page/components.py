@@ -43,7 +43,7 @@ def drawn(name: str, value: Any, **props: Any) -> gr.HTML:
 
 
 def shared_scripts() -> str:
-    """What the scripts of all parts use, for the head of the page; the texts in it come with every language."""
+    """Scripts that all parts use, for the head of the page; the texts in them come in every language."""
     all_texts = json.dumps(TEXTS, ensure_ascii=False).replace("<", "\\u003c")
     return f"<script>const allTexts = {all_texts};\n{source(*SHARED_SCRIPTS)}</script>"
 

@@ -27,7 +27,7 @@ from page.work import ID, RESTARTING
 
 
 API = "/gradio_api/"
-# What gradio brings along and the page does not need: work outside of the queue, or what is at others' addresses.
+# Gradio's addresses that the page does not need: work outside of the queue, or what is at others' addresses.
 CLOSED = tuple(
     API + name
     for name in (
@@ -51,7 +51,7 @@ logger = logging.getLogger("ser.app")
 
 
 class Health(TypedDict):
-    """What /healthz tells."""
+    """Answer of /healthz."""
 
     ready: bool  # to answer
     model: str
@@ -59,7 +59,7 @@ class Health(TypedDict):
 
 
 class Doorkeeper:
-    """What the doors know: who is inside, and whether the page is about to end.
+    """State of the doors: who is inside, and whether the page is about to end.
 
     Args:
         line: the queue.
@@ -82,11 +82,11 @@ class Doorkeeper:
         self.stopping = False
 
     def is_busy(self) -> bool:
-        """Whether something is being asked or answered."""
+        """True if something is being asked or answered."""
         return bool(self.busy or self.line.events())
 
     def is_done(self) -> bool:
-        """Whether nothing is, nor was a moment ago, so that all answers were fetched that anybody wants."""
+        """True if nothing is asked or answered, nor was a moment ago: all answers that anybody wants were fetched."""
         if self.is_busy():
             self.last_busy = time.monotonic()
         return time.monotonic() - self.last_busy > GRACE_SECONDS
@@ -150,7 +150,7 @@ class Doors:
             await sentence_response(refused)(scope, receive, send_and_know)
 
     def own_answer(self, path: str) -> Response | None:
-        """What the doors answer themselves."""
+        """Answer of the doors themselves; None where they have none."""
         if path == "/healthz":
             health = self.keeper.health()
             return JSONResponse(health, 200 if health["ready"] else 503)
@@ -186,7 +186,7 @@ class Doors:
                 del keeper.open[address]
 
     def turn(self, scope: Scope, address: str) -> contextlib.AbstractAsyncContextManager[None]:
-        """What a request waits for, or passes, on its way in."""
+        """Context of a request on its way in: its address's turn, a place in the queue, an awaited answer, or none."""
         if scope["path"].startswith(RUN):
             return self.keeper.turns.turn(address)
         if scope["path"].startswith(QUEUED) and scope["method"] == "POST":
@@ -246,7 +246,7 @@ def limited(scope: Scope, receive: Receive) -> Receive:
 
 
 def as_refused(error: Exception, path: str) -> RefusedError | None:
-    """What a stranger is told of an error that is the stranger's own; None for one of the server."""
+    """Refusal that a stranger is told for an error of the stranger's own; None for one of the server."""
     if isinstance(error, RefusedError):
         return error
     # Of these routes gradio raises what it finds wrong with a request, all else is an answer of theirs.

@@ -56,7 +56,7 @@ async def follow(address: str, target: Path) -> None:
 
 async def transport_to(address: str) -> httpx.AsyncBaseTransport | None:
     """
-    What connects to the server of an address, which is looked up once, so that it stays the same.
+    Transport to the server of an address, which is looked up once, so that it stays the same.
 
     Raises:
         ValueError: it is no public server. Hugging Face's are known, though a Space finds them within its own network.

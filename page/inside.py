@@ -23,7 +23,7 @@ class Picture(TypedDict):
 
 
 class Inside(TypedDict):
-    """What inside.js draws; nothing of it without a recording. Times in seconds."""
+    """Data that inside.js draws; empty without a recording. Times in seconds."""
 
     duration: float
     is_cut: bool

@@ -1,4 +1,4 @@
-"""What was asked of the page and how it ended: a line for each request in the log, and counts for Prometheus.
+"""Requests to the page and how they ended: a line for each in the log, and counts for Prometheus.
 
 Neither knows who asked or what was said: no address, no name of a file, no sound.
 """

@@ -34,7 +34,7 @@ class Line:
         return list(self.blocks._queue.event_ids_to_events.values())
 
     def is_wanted(self, request: gr.Request) -> bool:
-        """Whether the visitor who asked is still there; what does not come by the queue is always wanted."""
+        """True if the visitor who asked is still there; what does not come by the queue is always wanted."""
         event = next((event for event in self.events() if event.request is request.request), None)
         principal = principal_of(request.request.scope)
         return (event is None or event.alive) and (principal is None or principal.request in self.tools)

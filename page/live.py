@@ -20,7 +20,7 @@ State = Literal["speech", "silent", "limit", "busy", "stopped", "problem", "mode
 
 
 class Chunk(TypedDict):
-    """What live.js sends. The first chunk has the number 0; without samples the visitor has stopped."""
+    """Chunk of sound that live.js sends. The first chunk has the number 0; without samples the visitor has stopped."""
 
     number: int
     rate: int  # Hz
@@ -28,7 +28,7 @@ class Chunk(TypedDict):
 
 
 class Now(TypedDict):
-    """What live.js draws after the chunk of this number; times in seconds since the first chunk."""
+    """Data that live.js draws after the chunk of this number; times in seconds since the first chunk."""
 
     number: int
     state: State
@@ -132,7 +132,7 @@ class LiveStreams:
         self.visits = {visitor: visit for visitor, visit in self.visits.items() if visit.heard >= latest}
 
     def _make_room(self, address: str) -> bool:
-        """Whether a visitor from this address may enter, after the address that holds most gave a place if needed.
+        """True if a visitor from this address may enter, after the address that holds most gave a place if needed.
 
         It gives that of its idlest stream, and only if it still holds as many as the newcomer's address then.
         """
@@ -170,7 +170,7 @@ def moment(segment: Segment, number: int, adapted: bool) -> Now:
 
 
 def without_emotions(state: State, number: int) -> Now:
-    """What is drawn where there is nothing to hear."""
+    """Data that live.js draws where there is nothing to hear."""
     return Now(
         number=number,
         state=state,

@@ -38,7 +38,7 @@ class Row(TypedDict):
 
 
 class Table(TypedDict):
-    """What many.js draws."""
+    """Table that many.js draws."""
 
     rows: list[Row]  # of the files that are answered, in their order
     csv: str  # empty until all are

@@ -28,7 +28,7 @@ LARGEST_FACTOR = math.exp(LARGEST_CORRECTION * SENTENCES / (SENTENCES + PRIOR_CL
 
 
 class Request(TypedDict):
-    """What my_voice.js asks; `rate` and `samples` are those of a sentence, as in page/live.py."""
+    """Request of my_voice.js; `rate` and `samples` are those of a sentence, as in page/live.py."""
 
     number: int  # of the request
     action: Literal["read", "on", "off", "forget", "look"]
@@ -44,7 +44,7 @@ class Change(TypedDict):
 
 
 class Known(TypedDict):
-    """What my_voice.js draws: how far the page knows the visitor's voice."""
+    """Data that my_voice.js draws: how far the page knows the visitor's voice."""
 
     number: int  # of the request
     problem: str  # key of the texts; empty if there is none
@@ -63,7 +63,7 @@ class OwnVoice:
     wanted: bool = True
 
     def correction(self) -> np.ndarray | None:
-        """What `voice_correction` gives, within what so few sentences deserve; None before there are enough."""
+        """Correction by `voice_correction`, within what so few sentences deserve; None before there are enough."""
         sentences = list(self.sentences)  # another request may be adding one
         if len(sentences) < SENTENCES:
             return None
@@ -132,7 +132,7 @@ class OwnVoices:
             voice.wanted = wanted
 
     def known(self, visitor: str, number: int, problem: str, labels: tuple[str, ...]) -> Known:
-        """What the visitor is shown after a request."""
+        """Data that the visitor is shown after a request."""
         voice = self.voices.get(visitor, OwnVoice())
         correction = voice.correction()
         adapted = correction is not None and voice.wanted
@@ -166,5 +166,5 @@ def likeliest(labels: tuple[str, ...], probabilities: np.ndarray) -> RankedEmoti
 
 
 def unknown(number: int, problem: str = "") -> Known:
-    """What is shown of a voice that nobody has heard."""
+    """Data that the visitor is shown of a voice that nobody has heard."""
     return Known(number=number, problem=problem, heard=0, adapted=False, factors={}, changes=[])

@@ -1,4 +1,4 @@
-"""What a request is told that may not come in."""
+"""Error for a request that may not come in, with the sentence that it is told."""
 
 
 class RefusedError(Exception):

@@ -42,7 +42,7 @@ class Question:
 
     def progress(self, share: float = 0.0) -> None:
         """
-        What a recogniser calls with the share that is done.
+        Note the share that is done; a recogniser calls it.
 
         Raises:
             GivenUpError: the answer is not wanted any more.

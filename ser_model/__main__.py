@@ -312,12 +312,12 @@ def progress_bar(share: float) -> str:
 
 
 def shows_bars() -> bool:
-    """Whether the output is a terminal that can show blocks."""
+    """True if the output is a terminal that can show blocks."""
     return sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 def shown_progress(clip: str):  # noqa: ANN201 (a function or None)
-    """What shows the progress of a long recording on a terminal, or None where there is none."""
+    """Function that shows the progress of a long recording on a terminal, or None where there is none."""
     if not sys.stderr.isatty():
         return None
 

@@ -46,7 +46,7 @@ class AdaptedBackend(Backend):
 
 def voice_correction(probabilities: np.ndarray, weights: Sequence[float] | None = None) -> np.ndarray:
     """
-    What to add to the logarithms of a voice's probabilities.
+    Correction to add to the logarithms of a voice's probabilities.
 
     Args:
         probabilities: of clips of one speaker, (clips, labels), before any correction.

@@ -56,7 +56,7 @@ recognizer: EmotionRecognizer | None = None  # of a worker process
 
 @dataclass(frozen=True)
 class Scorer:
-    """What a process loads: a checkpoint on the disk, and a backend as of [`EmotionRecognizer.from_pretrained`]."""
+    """Model that a process loads: a checkpoint on disk, and a backend as of [`EmotionRecognizer.from_pretrained`]."""
 
     checkpoint: str
     backend: str | None

@@ -249,7 +249,7 @@ class ChannelsCancelError(Exception):
 
 
 def mixed_down(use: Callable[[int | None], Result]) -> Result:
-    """What a function makes of the mean of the channels, or of the loudest one where they cancel each other out.
+    """Result of a function for the mean of the channels, or for the loudest one where they cancel each other out.
 
     One may be inverted.
     """
@@ -308,7 +308,7 @@ def from_decoder(decoder: Any) -> tuple[Any, int]:
 
 
 def is_pair(audio: object) -> bool:
-    """Whether the input is a sampling rate and something with samples, in either order."""
+    """True if the input is a sampling rate and something with samples, in either order."""
     if not isinstance(audio, tuple | list) or len(audio) != 2:
         return False
     is_number = [isinstance(part, numbers.Real) for part in audio]

@@ -9,7 +9,7 @@ from .answer_rule import AnswerRule
 
 
 class BackendOutput(NamedTuple):
-    """What the network makes of waveforms.
+    """Network output of a batch of waveforms.
 
     probabilities: calibrated, of the labels, float32 (batch, labels).
     familiarity: how much voice there is to go by, 0 to 1, float32 (batch,); None where the
@@ -36,7 +36,7 @@ def joined_outputs(outputs: Sequence[BackendOutput]) -> BackendOutput:
 
 class Backend(Protocol):
     """
-    What runs the network.
+    Interface of a backend, which runs the network.
 
     Attributes:
         labels: names of the emotions, in the order of the probabilities.
@@ -47,7 +47,7 @@ class Backend(Protocol):
     rule: AnswerRule = AnswerRule()
 
     def run(self, waveforms: Sequence[np.ndarray]) -> BackendOutput:
-        """What the network makes of mono waveforms (samples,) at 16 kHz."""
+        """Network output of mono waveforms (samples,) at 16 kHz."""
 
     def probabilities(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """The probabilities alone, float32 (batch, labels)."""

@@ -237,7 +237,7 @@ class SERFeatureExtractor(SequenceFeatureExtractor):
         return band_centres(self.sampling_rate, self.n_fft, self.n_mels, self.fmin, self.fmax)
 
     def analyse(self, waveforms: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What is computed of the waveforms, (batch, frames, analysis_size), and the frames of each item, (batch,).
+        """Analysis of the waveforms, (batch, frames, analysis_size), and the frames of each item, (batch,).
 
         The first `n_mels` columns are the log-mel spectrogram in dB, then follow the `frame_feature_names`.
         Clip by clip, because the spectra of one clip stay in the processor's cache: half the time of a padded batch.

@@ -62,7 +62,7 @@ def track_count(functional_mfcc: int) -> int:
 
 
 class Followed(NamedTuple):
-    """What utterances do over time; frames have room behind the end for the largest lag.
+    """Tracks of utterances over time, and their statistics; frames have room behind the end for the largest lag.
 
     tracks: each in standard deviations from its mean in the utterance, 0 behind the end: a voice's own pitch and a
         microphone's own sound are not in them. (batch, frames, tracks).
@@ -88,7 +88,7 @@ def follow(
     input_features: torch.Tensor, mask: torch.Tensor, functional_mfcc: int, pitch_gate_db: float | None = None
 ) -> Followed:
     """
-    What each utterance does over time, normalised within the utterance.
+    Tracks of each utterance over time, normalised within the utterance, and their statistics.
 
     Args:
         input_features: (batch, frames, features), not normalised: MFCC, then `spectral_shape` and `f0`.
@@ -127,7 +127,7 @@ def follow(
 
 
 def functionals_of(followed: Followed) -> torch.Tensor:
-    """What each utterance does as a whole, (batch, functional_size(tracks))."""
+    """Functionals of each utterance as a whole, (batch, functional_size(tracks))."""
     tracks, (moments, step_moments, voiced_moments) = followed.tracks, followed.moments
     valid = followed.mask[..., None].to(tracks.dtype)
     columns = [
@@ -247,7 +247,7 @@ def familiarity(voiced_seconds: torch.Tensor) -> torch.Tensor:
 
 
 def confidence_factor(familiarity: torch.Tensor, exponent: float) -> torch.Tensor:
-    """What logits are multiplied by, (batch,).
+    """Factor that the logits are multiplied by, (batch,).
 
     On speech from elsewhere the best temperature falls with the voiced seconds as a power of them, see
     train/EXPERIMENTS.md.

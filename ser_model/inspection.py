@@ -1,4 +1,4 @@
-"""What the network gets of a recording, and to which moments it listens."""
+"""A recording as the network gets it, and its attention to each moment."""
 
 import functools
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def torch_backend(folder: Path) -> TorchBackend:
 
 @torch.inference_mode()
 def inspect(backend: Backend, waveform: np.ndarray) -> Inspection:
-    """What the network of `backend` makes of a mono waveform at 16 kHz, float32 (samples,).
+    """Inspection of a mono waveform at 16 kHz, float32 (samples,), by the network of `backend`.
 
     Raises:
         OSError: an exported file answers, and PyTorch's files are not beside it.

@@ -58,7 +58,7 @@ def window_start(start: float, end: float, duration: float) -> int:
 
 
 def speaks(probabilities: np.ndarray, start: float, end: float) -> bool:
-    """Whether there is speech enough in the chunks between two times."""
+    """True if there is speech enough in the chunks between two times in seconds."""
     return speech_seconds(probabilities[chunk_at(start) : chunk_at(end)]) >= MIN_SPEECH
 
 

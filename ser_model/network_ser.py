@@ -24,12 +24,12 @@ from .functionals import (
 
 
 def reads_descriptors(config: SERConfig) -> bool:
-    """Whether a head reads descriptors."""
+    """True if a head reads descriptors."""
     return any(HEADS[name][0] == "descriptors" for name in config.heads)
 
 
 class EncoderOutput(NamedTuple):
-    """What the encoder hands on. `frames` are counted after the convolutions' strides.
+    """Output of the encoder. `frames` are counted after the convolutions' strides.
 
     last_hidden_state: (batch, frames, units).
     sequence: the utterance as its LSTM states pooled, (batch, pooled units).
@@ -293,7 +293,7 @@ class SERClassifier(nn.Module):
 
 
 class SERNetworkOutput(NamedTuple):
-    """What the network gives.
+    """Output of the network.
 
     logits: (batch, labels), divided by the temperature, multiplied by a power of the familiarity.
     encoded: what the encoder made of the features.

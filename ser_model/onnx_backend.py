@@ -67,7 +67,7 @@ class OnnxBackend(Backend):
         self.rule = answer_rule(settings)
 
     def run(self, waveforms: Sequence[np.ndarray]) -> BackendOutput:
-        """What the network makes of mono waveforms (samples,) at 16 kHz."""
+        """Network output of mono waveforms (samples,) at 16 kHz."""
         lengths = np.array([len(checked(waveform)) for waveform in waveforms], np.int32)
         padded = np.zeros((len(waveforms), lengths.max()), np.float32)
         for row, waveform in zip(padded, waveforms, strict=True):
@@ -77,7 +77,7 @@ class OnnxBackend(Backend):
 
 
 def settings_beside(path: Path, weights_digest: str, exponent: float) -> dict[str, Any]:
-    """What the configuration beside a file says, if it is that of the weights that the file was made from.
+    """Temperature and answer rule in the configuration beside a file; empty where that or the weights are missing.
 
     Args:
         path: of the file.
@@ -103,7 +103,7 @@ def settings_beside(path: Path, weights_digest: str, exponent: float) -> dict[st
 
 
 def stale(path: Path, cause: str) -> str:
-    """What is said of a file that its checkpoint has outlived."""
+    """Error message for an exported file that its checkpoint has outlived."""
     return (
         f"'{path}' was made of {cause}: write it anew by `python -m ser_model export {path.parent} --output {path}`, "
         "or use the backend 'torch'."

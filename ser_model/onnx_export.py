@@ -45,7 +45,7 @@ def not_exported(extractor: SERFeatureExtractor) -> list[str]:
 
 
 class SoundNetwork(nn.Module):
-    """What [`Layout`] gives > logits (batch, labels) at a temperature of 1.
+    """Features and network: output of [`Layout`] > logits (batch, labels) at a temperature of 1.
 
     Where the network measures the familiarity (batch,), it is a second output; the logits are multiplied by its power.
     """
@@ -105,7 +105,7 @@ def export_onnx(folder: Path, output: str | os.PathLike, *, int8: bool = False) 
 
 
 def metadata(backend: TorchBackend) -> dict[str, str]:
-    """What a file tells beside its graph, each as JSON."""
+    """Metadata of an exported file, beside its graph, each as JSON."""
     exponent = backend.network.classifier.familiarity_exponent
     answer = {"temperature": backend.temperature, EXPONENT: exponent, **dataclasses.asdict(backend.rule)}
     weights = digest(backend.folder / WEIGHTS_FILE)
@@ -184,7 +184,7 @@ def graph_of(
             optimize=False,  # see below
             verbose=False,
         )
-        # What the exporter would fold into larger constants is left to the loading: smaller, and weights keep their
+        # Folding of constants into larger ones is left to the loading: the file is smaller, and weights keep their
         # names.
         optimize_ir(program.model, output_size_limit=SMALLEST_QUANTISED)
     model = program.model_proto
@@ -228,6 +228,6 @@ def quantise_weights(model: onnx.ModelProto) -> None:
 
 
 def is_quantised(weight: TensorProto) -> bool:
-    """Whether an initial value is a large matrix of the network; features and functionals need their precision."""
+    """True if an initial value is a large matrix of the network; features and functionals need their precision."""
     of_layer = weight.name.startswith("network.") and ".encoder.functionals." not in weight.name
     return of_layer and len(weight.dims) > 1 and math.prod(weight.dims) >= SMALLEST_QUANTISED

@@ -1,4 +1,4 @@
-"""What is exported in another form than PyTorch runs it: fewer and larger steps, which onnxruntime has quick code for.
+"""Parts exported in another form than PyTorch runs them: fewer and larger steps, which onnxruntime has quick code for.
 
 Each gives what its counterpart gives; the tests compare them.
 """

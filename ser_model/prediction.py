@@ -1,4 +1,4 @@
-"""What the recogniser answers: the emotions of a recording, and of its segments."""
+"""Answers of the recogniser: the emotions of a recording, and of its segments."""
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
@@ -12,7 +12,7 @@ NO_SPEECH = "no speech"
 
 @dataclass(frozen=True)
 class Emotions:
-    """What a stretch of sound expresses.
+    """Emotions that a stretch of sound expresses.
 
     Attributes:
         label: the most probable emotion, or `NO_SPEECH`.
@@ -37,7 +37,7 @@ class Emotions:
 
     @property
     def sure(self) -> bool:
-        """Whether the label is given as the answer, and not the candidates; False without speech."""
+        """True if the label is given as the answer, and not the candidates; False without speech."""
         return self.speech and self.confidence >= self.rule.answer_threshold
 
     @property
@@ -55,7 +55,7 @@ class Emotions:
 
     @property
     def familiar(self) -> bool:
-        """Whether there is voice enough to go by: False only where the measured familiarity is low."""
+        """True if there is voice enough to go by: False only where the measured familiarity is low."""
         return self.familiarity is None or self.familiarity >= FAMILIAR_FROM
 
     def ranked(self, n: int | None = None) -> list[tuple[str, float]]:

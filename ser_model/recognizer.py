@@ -36,7 +36,7 @@ Progress = Callable[[float], None]
 
 
 def ignore_progress(_share: float) -> None:
-    """What is told of the progress when nobody asks."""
+    """Ignore the progress, where nobody asks for it."""
 
 
 class EmotionRecognizer:
@@ -161,7 +161,7 @@ class EmotionRecognizer:
         return predictions
 
     def stream(self, sampling_rate: int) -> EmotionStream:
-        """What answers a voice while it is speaking, chunk by chunk; `sampling_rate` of all its chunks, in Hz."""
+        """Stream that answers a voice while it speaks, chunk by chunk; `sampling_rate` of all its chunks, in Hz."""
         return EmotionStream(self.backend, sampling_rate)
 
     def adapt(self, clips: Sequence[AudioInput], *, sampling_rate: int | None = None) -> Self:
@@ -228,7 +228,7 @@ class EmotionRecognizer:
         return Prediction.from_probabilities(**answer, duration=duration, segments=(segment,))
 
     def _answer(self, output: BackendOutput | None, row: int | None) -> dict[str, Any]:
-        """What `from_probabilities` needs of a row of the backend's output; None without speech."""
+        """Arguments of `from_probabilities` for a row of the backend's output; the row is None without speech."""
         if row is None:
             return {"labels": self.labels, "probabilities": None, "rule": self.backend.rule}
         return {
@@ -266,7 +266,7 @@ def reported(known: Iterable[Moment], claimed_seconds: float | None, progress: P
 
 
 def has_onnx(path: Path) -> bool:
-    """Whether a checkpoint is an ONNX file or a folder that has one, and what runs it is installed."""
+    """True if a checkpoint is an ONNX file or a folder that has one, and what runs it is installed."""
     is_one = path.is_file() or (path / ONNX_FILE).is_file()
     return is_one and importlib.util.find_spec("onnxruntime") is not None
 

@@ -1,4 +1,4 @@
-"""Whether a recording has speech enough to answer, and where: Silero's voice activity detector, asked twice if needed.
+"""Voice activity detection by Silero, asked twice if needed: where a recording has speech, and if enough to answer.
 
 waveform > blocks at one level > Silero > where it hears no speech, Silero again at two thirds of the speed
 
@@ -55,7 +55,7 @@ def borrowed_detector() -> Iterator[SileroVAD]:
 
 def has_speech(waveform: np.ndarray) -> bool:
     """
-    Whether a waveform, float32 (samples,) at 16 kHz, has speech of `MIN_SPEECH` seconds in one of its blocks.
+    True if a waveform, float32 (samples,) at 16 kHz, has speech of `MIN_SPEECH` seconds in one of its blocks.
 
     It stops listening as soon as it has heard enough: usually after ten to twenty chunks.
     """
@@ -122,7 +122,7 @@ def block_probabilities(block: np.ndarray) -> np.ndarray:
 
 
 def reaches_minimum(block: np.ndarray, slowdown: float) -> bool:
-    """Whether a block that was slowed down by a factor has speech of `MIN_SPEECH` seconds of the original."""
+    """True if a block that was slowed down by a factor has speech of `MIN_SPEECH` seconds of the original."""
     missing = round(MIN_SPEECH * slowdown / CHUNK_SECONDS)
     for _, probability in vad_probabilities(block):
         missing -= probability > SPEECH_PROBABILITY
@@ -146,7 +146,7 @@ def vad_probabilities(block: np.ndarray) -> Iterator[tuple[int, float]]:
 
 
 def in_voice_band(block: np.ndarray) -> bool:
-    """Whether enough of the power lies below 4 kHz, where voices have most of theirs."""
+    """True if enough of the power lies below 4 kHz, where voices have most of theirs."""
     chunks = block[: len(block) // CHUNK * CHUNK].reshape(-1, CHUNK)
     power = np.square(np.abs(np.fft.rfft(chunks)))
     return power[:, : CHUNK // 4].sum() > VOICE_BAND_SHARE * power.sum()

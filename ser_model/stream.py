@@ -89,7 +89,7 @@ class EmotionStream:
         )
 
     def _speaks(self) -> bool:
-        """Whether there is speech enough in the end of the window."""
+        """True if there is speech enough at the end of the window."""
         if len(self.window) == 0:  # the resampler gives nothing for the first few samples
             return False
         probabilities = speech_probabilities(self.window[-DETECTOR_SAMPLES:])

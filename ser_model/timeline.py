@@ -47,7 +47,7 @@ def emotion_shares(segments: Iterable[Segment]) -> dict[str, float]:
 
 
 def timeline_dict(prediction: Prediction) -> dict[str, Any]:
-    """What a program wants to know of a long recording, as dictionaries, lists, strings and numbers.
+    """Timeline of a long recording for programs, as dictionaries, lists, strings and numbers.
 
     Returns:
         `Prediction.to_dict` without its scores, with `shares` as of `emotion_shares`, and as `segments` the stretches.

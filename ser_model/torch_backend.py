@@ -45,7 +45,7 @@ class TorchBackend(Backend):
 
     @torch.inference_mode()
     def run(self, waveforms: Sequence[np.ndarray]) -> BackendOutput:
-        """What the network makes of mono waveforms (samples,) at 16 kHz."""
+        """Network output of mono waveforms (samples,) at 16 kHz."""
         inputs = self.extractor(
             list(waveforms), sampling_rate=SAMPLING_RATE, return_attention_mask=True, return_tensors="pt"
         )

@@ -1,4 +1,4 @@
-"""What every page in a browser must be, whoever serves it."""
+"""Checks that every page in a browser must pass, whoever serves it."""
 
 import contextlib
 import re
@@ -54,7 +54,7 @@ def scores(page: Page, part: str = "") -> dict[str, float]:
 
 
 def violations(page: Page) -> dict[str, list[str]]:
-    """What keeps people from using the page as it is now, by axe-core's rules: rule > elements."""
+    """Violations of axe-core's rules that keep people from using the page as it is now: rule > elements."""
     page.wait_for_timeout(500)  # until the colours have faded in
     return {
         violation["id"]: [node["html"][:200] for node in violation["nodes"]]

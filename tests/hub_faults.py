@@ -31,7 +31,7 @@ class Fault:
         return self.method in (None, method) and fnmatchcase(path, self.path_pattern)
 
     def strikes_answer(self, method: str) -> bool:
-        """Whether the failure comes with the answer, the work being done, rather than while the request arrives."""
+        """True if the failure comes with the answer, the work being done, rather than while the request arrives."""
         return method in ("GET", "HEAD") if self.in_answer is None else self.in_answer
 
     def response(self) -> Response:

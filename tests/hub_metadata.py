@@ -1,4 +1,4 @@
-"""What the test Hub accepts as the YAML front matter of a README.md.
+"""Rules of the test Hub for the YAML front matter of a README.md.
 
 The rules are those of the Hub's documentation that a card of this project can break
 (https://huggingface.co/docs/hub/model-cards, https://huggingface.co/docs/hub/spaces-config-reference);

@@ -42,7 +42,7 @@ class Request:
         return json.loads(self.body or b"{}")
 
     def flag(self, name: str) -> bool:
-        """Whether a parameter of the query is on."""
+        """True if a parameter of the query is on."""
         return parse_qs(self.query).get(name, ["false"])[0].lower() in ("1", "true")
 
 
@@ -161,7 +161,7 @@ def validate_card(storage: Storage, request: Request) -> Response:
     return json_response(described, 400 if errors else 200)
 
 
-# What a repository holds
+# Content of a repository
 
 
 @route("GET", REPOSITORY)

@@ -54,7 +54,7 @@ class Blob:
 
     @cached_property
     def git_content(self) -> bytes:
-        """What Git itself stores: the content, or the pointer of a large file."""
+        """Bytes that Git itself stores: the content, or the pointer of a large file."""
         if not self.is_large:
             return self.content
         pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(self.content)}\n"
@@ -131,7 +131,7 @@ class Repository:
 
     @staticmethod
     def upload_mode(path: str, sample: bytes, size: int) -> str:
-        """Whether a file travels within the commit ("regular") or ahead of it ("lfs"): large and binary files do."""
+        """Mode of an upload: within the commit ("regular") or, for large and binary files, ahead of it ("lfs")."""
         by_name = PurePosixPath(path).suffix.removeprefix(".") in LARGE_FILE_SUFFIXES
         return "lfs" if by_name or b"\0" in sample or size >= LARGE_FILE_BYTES else "regular"
 

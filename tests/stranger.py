@@ -1,4 +1,4 @@
-"""What somebody does with a published model who has torch, transformers, accelerate and librosa, and nothing of this
+"""Steps of somebody with a published model who has torch, transformers, accelerate and librosa, and nothing of this
 project: `python stranger.py REPO_ID RECORDING FOLDER` takes every step, and prints what became of each as JSON.
 
 The functions of STEPS stand for a user's own scripts; test_stranger.py starts them in a fresh environment.

@@ -193,7 +193,7 @@ def test_files_of_the_server_stay_closed(page, speech_file):
 
 
 def test_page_introduces_its_model(page):
-    """What a browser asks first: the emotions of the card and the figures of the model."""
+    """First request of a browser: the emotions of the card and the figures of the model."""
     client = PageClient(page.url)
     body = {"data": [], "fn_index": client.functions["introduce_model"], "session_hash": "browser"}
     card, *figures = client.http.post("run/predict", json=body).raise_for_status().json()["data"]

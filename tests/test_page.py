@@ -1,4 +1,4 @@
-"""What the page draws, and what it keeps: texts, streams of live visitors, tables of files, figures of the model."""
+"""Content and state of the page: texts, streams of live visitors, tables of files, figures of the model."""
 
 import base64
 import json

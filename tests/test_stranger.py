@@ -38,7 +38,7 @@ def hub(tmp_path_factory) -> HubServer:
 
 @pytest.fixture(scope="module")
 def outcomes(hub, speech, tmp_path_factory) -> dict[str, str]:
-    """What became of each step, the last ones without the network."""
+    """Outcome of each step, the last ones without the network."""
     folder, environment = place_of_a_stranger(hub, speech, tmp_path_factory)
     python = fresh_python(*INSTALLED)
     online = take_steps(python, environment, folder)

@@ -105,7 +105,7 @@ def upload(page: Page, path: Path, state: str) -> None:
 
 
 def assert_as_in_python(page: Page, path: Path, expected: Prediction) -> None:
-    """What the page says of a recording is what Python says."""
+    """Assert that the page says of a recording what Python says."""
     upload(page, path, "answer" if expected.speech else "no_speech")
     if not expected.speech:
         return

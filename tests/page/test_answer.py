@@ -1,4 +1,4 @@
-"""What the page makes of a prediction."""
+"""The card that the page makes of a prediction."""
 
 import numpy as np
 import pytest

@@ -249,7 +249,7 @@ def test_queue_has_room_for_others(checkpoint, hour, speech_file, tmp_path):
 
 
 async def ask_by_mcp(page: ServedPage, address: str, recording: str) -> CallToolResult:
-    """What the tool predict answers to someone at an address of this machine."""
+    """Answer of the tool predict to someone at an address of this machine."""
     transport = httpx.AsyncHTTPTransport(local_address=address)
     async with (
         httpx.AsyncClient(transport=transport, timeout=60) as http,

@@ -1,4 +1,4 @@
-"""What the page learns of a visitor's voice, and what it forgets."""
+"""My voice: the page learns a visitor's voice, and forgets it."""
 
 import numpy as np
 import pytest

@@ -126,7 +126,7 @@ def test_killed_run_goes_on(whole, recordings, tmp_path):
 
 
 def runs(pid: int) -> bool:
-    """Whether a process runs; one that has ended may still be listed, as a zombie."""
+    """True if a process runs; one that has ended may still be listed, as a zombie."""
     try:
         return " Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What people hand in, whole and broken, as decoded by audio_io."""
+"""Recordings and samples as people hand them in, whole and broken, decoded by audio_io."""
 
 import io
 import os

@@ -112,7 +112,7 @@ def test_bidirectional_layer_equals_packed_lstm():
 
 
 def test_feature_dropout_takes_whole_features_in_training_alone():
-    """What is left of an utterance's features is the same from the first frame to the last."""
+    """The features that an utterance is left with are the same from the first frame to the last."""
     torch.manual_seed(0)
     encoder = SERForAudioClassification(SERConfig(feature_size=6, feature_dropout=0.5)).ser.encoder
     read = []

@@ -1,4 +1,4 @@
-"""What is read from an answer: whether it is sure, which emotions it may be, how lively and how familiar it is."""
+"""Properties of an answer: whether it is sure, which emotions it may be, how lively and how familiar it is."""
 
 import pytest
 from huggingface_hub.errors import StrictDataclassClassValidationError

@@ -43,7 +43,7 @@ SHARES = {"good": 0.5, "live": 0.15, "bad": 0.1, "batch": 0.1, "long": 0.05, "va
 
 
 def same(ours: Any, theirs: Any) -> bool:
-    """Whether two answers are equal, but for the rounding of numbers."""
+    """True if two answers are equal, but for the rounding of numbers."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return ours.keys() == theirs.keys() and all(same(ours[key], theirs[key]) for key in ours)
     if isinstance(ours, list) and isinstance(theirs, list):
@@ -193,7 +193,7 @@ def broken() -> Iterator[bytes]:
 
 
 def asked(client: PageClient, endpoint: str, argument: Any) -> tuple[str, Any]:
-    """What a program gets: ("complete", data), ("error", sentence) or, where there is no place, ("busy", sentence)."""
+    """Answer to a program: ("complete", data), ("error", sentence) or, where there is no place, ("busy", sentence)."""
     joined = client.http.post(f"call/{endpoint}", json={"data": [argument]})
     if joined.status_code != 200:
         return "busy" if joined.status_code in (429, 503) else "error", joined.json()["detail"]
@@ -299,7 +299,7 @@ def attacking(page: ServedPage, attack: Callable[[PageClient, str], Any]) -> Ite
 
 
 def attacks(page: ServedPage, library: Library) -> dict[str, Callable[[PageClient, str], Any]]:
-    """What one address can do to keep the others out, each a request."""
+    """Attacks by which one address can try to keep the others out, by their names."""
     tiny = {"number": 0, "rate": RATE, "samples": encoded(library.chunks[0][:160])}
     hour = PageClient(page.url, address="10.3.0.1").upload(library.long)
     noise = np.random.default_rng(0).integers(-99, 99, 3 << 20, np.int16).astype(float) / (1 << 15)

@@ -46,7 +46,7 @@ PATIENCE = 1200  # seconds for a task
 
 @dataclass(frozen=True)
 class Task:
-    """What is killed.
+    """Task that is killed, and given again.
 
     Args:
         begin: does the work in a folder that is empty, or as `prepare` left it.

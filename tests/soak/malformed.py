@@ -148,7 +148,7 @@ ACCIDENTS = (cut, flip, lie, lie, blank, scramble, lose, repeat, splice)
 
 
 class Doors:
-    """What inputs are given to; each of its methods answers True, or False if it refuses.
+    """Doors that inputs are given to; each method answers True, or False if the input is refused.
 
     Args:
         folder: for files.
@@ -194,7 +194,7 @@ class Doors:
         return self.predicted(given[generator.integers(len(given))], odd[2])
 
     def predicted(self, given: Any, rate: Any) -> bool:
-        """Whether the recogniser answers it."""
+        """True if the recogniser answers it."""
         try:
             self.recognizer.predict(given, sampling_rate=rate)
         except AudioError:
@@ -289,7 +289,7 @@ def wrong_chunk(generator: np.random.Generator) -> Any:
 
 
 def give(doors: Doors, index: int, seed: int) -> str:
-    """What becomes of an input: "answered", "refused", or the exception that is none of the project's."""
+    """Outcome of an input: "answered", "refused", or the exception that is none of the project's."""
     generator = np.random.default_rng((seed, index))
     door: Callable = generator.choice(list(SHARES), p=list(SHARES.values()))
     try:

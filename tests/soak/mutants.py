@@ -56,13 +56,13 @@ def outcome(area: str, became: list[str]) -> Outcome:
 
 
 def states() -> dict[str, str]:
-    """What became of each mutant."""
+    """State of each mutant, by its name."""
     lines = [line.strip().rpartition(": ") for line in mutmut("results", "--all", "true").splitlines()]
     return {name: state for name, _, state in lines if name}
 
 
 def mutmut(*words: str) -> str:
-    """What mutmut prints."""
+    """Output of a command of mutmut."""
     command = [sys.executable, "-m", "mutmut", *words]
     done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

@@ -78,7 +78,7 @@ def test_ctrl_c_tells_the_command_that_goes_on(corpora, environment, tmp_path):
 
 
 def interrupted(process: subprocess.Popen) -> str:
-    """What a process prints as it is stopped; Ctrl-C that a library's callback swallows is pressed again."""
+    """Standard error of a process as it is stopped; Ctrl-C that a library's callback swallows is pressed again."""
     for _ in range(5):
         os.killpg(process.pid, signal.SIGINT)
         try:

@@ -46,7 +46,7 @@ def small_emodb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is received is written at once, not by megabytes, so that a small file can be cut in the middle."""
+    """Downloads are written at once, not by megabytes, so that a small file can be cut in the middle."""
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
     monkeypatch.setattr(kagglehub.clients, "CHUNK_SIZE", 1000)
 

@@ -69,7 +69,7 @@ def passes(stream: Stream, count: int, rows: int) -> list[list[dict]]:
 
 
 def content(row: dict) -> int:
-    """What tells a clip apart: its analysis."""
+    """Checksum of a clip's analysis, which tells the clip apart."""
     return zlib.crc32(row["log_mel"].tobytes())
 
 

@@ -321,7 +321,7 @@ def test_checkpoints_with_a_part_missing_are_not_whole(uninterrupted, tmp_path):
 
 
 def test_killed_while_decoding(corpora, tmp_path, cache):
-    """What was decoded half is decoded again; what was decoded wholly is read from the cache."""
+    """A corpus that was decoded half is decoded again; one that was decoded wholly is read from the cache."""
     paths = sorted(map(str, corpora.rglob("*.wav")))
     extractor = load_recipe("ravdess_lstm").feature_extractor()
     decode = feature_cache.load_audio

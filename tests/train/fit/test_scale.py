@@ -74,7 +74,7 @@ def arguments(corpora: Path, output: Path, batch_per_process: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def alone(corpora, tmp_path_factory) -> Path:
-    """What one process leaves behind."""
+    """Output folder of a training in one process."""
     output = tmp_path_factory.mktemp("alone")
     assert main(arguments(corpora, output, BATCH)) == 0
     return output
@@ -82,7 +82,7 @@ def alone(corpora, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module", params=LAUNCHERS)
 def together(request, corpora, tmp_path_factory) -> tuple[Path, str]:
-    """What two processes leave behind, and what they print."""
+    """Output folder of a training in two processes, and their standard output."""
     output = tmp_path_factory.mktemp(request.param)
     command = [sys.executable, "-m", *LAUNCHERS[request.param], "-m", "train", *arguments(corpora, output, BATCH // 2)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -79,7 +79,7 @@ def fit(name: str, corpora_root: Path, output: Path, *overrides: str) -> None:
 
 
 def evaluate(checkpoint: Path, corpora_root: Path, *corpora: str) -> dict:
-    """What the command measures on the test split; nothing if it refuses."""
+    """Metrics that the command measures on the test split; empty if it refuses."""
     output = checkpoint / "evaluated"
     arguments = ["evaluate", str(checkpoint), "--corpora", *corpora, "--corpora-root", str(corpora_root)]
     done = main([*arguments, "--output", str(output)]) == 0

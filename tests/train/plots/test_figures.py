@@ -36,7 +36,7 @@ def pixels(path) -> np.ndarray:
 
 
 def has_colour(path, colour: str) -> bool:
-    """Whether a picture has more than a few pixels of nearly this colour."""
+    """True if a picture has more than a few pixels of nearly this colour."""
     return (np.abs(pixels(path) - matplotlib.colors.to_rgb(colour)).max(-1) < 0.03).sum() > 20
 
 

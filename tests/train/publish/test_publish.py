@@ -1,5 +1,5 @@
 # ruff: noqa: F401, F811 (fixtures are imported by name)
-"""What is sent to the Hub, and that it arrives whole, once and in one commit, whatever fails on the way."""
+"""Uploads to the Hub: the files, and that they arrive whole, once and in one commit, whatever fails on the way."""
 
 import ast
 import json
@@ -56,7 +56,7 @@ def waits(client_waits, monkeypatch) -> list[float]:
 
 @pytest.fixture(scope="module")
 def shipped() -> dict[str, bytes]:
-    """What is sent of the shipped checkpoint."""
+    """Files that are sent of the shipped checkpoint."""
     return model_files(PRETRAINED, REPO_ID)
 
 

@@ -65,7 +65,7 @@ def write_run(
 
 
 def rounds(title: str = "five actor folds", folds: int = 5, seeds: int = 3, complete: bool = True, **more) -> dict:
-    """What a cross-validation says of itself."""
+    """Description that a cross-validation writes of itself."""
     names = {f"fold{number}": [] for number in range(1, folds + 1)}
     return {"title": title, "folds": names, "seeds": list(range(seeds)), "complete": complete, **more}
 
