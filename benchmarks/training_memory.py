@@ -26,7 +26,7 @@ LONGEST_CLIPS = {
     "ased": 4.0,
 }
 STEPS = 2
-# What needs corpora, speakers or files, which generated analyses do not have, and little memory.
+# Settings that need corpora, speakers or files, which generated analyses do not have, and little memory.
 UNMEASURED = ("balance=[]", "mask_labels=false", "waveform_augmentation={}", "training.lr_scheduler_type=constant")
 
 
