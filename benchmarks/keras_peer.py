@@ -19,7 +19,7 @@ class KerasMissingError(RuntimeError):
 
 
 def is_installed() -> bool:
-    """Whether Keras' environment is there."""
+    """True if Keras' environment is there."""
     installed = ENVIRONMENT / REQUIREMENTS.name  # copied when everything in it is installed
     return installed.is_file() and installed.read_text() == REQUIREMENTS.read_text()
 

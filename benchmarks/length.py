@@ -1,4 +1,4 @@
-"""What an answer costs against its recording's length, from a second to an hour, by each backend on one thread."""
+"""Time of an answer against its recording's length, from a second to an hour, by each backend on one thread."""
 
 import functools
 import tempfile

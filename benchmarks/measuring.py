@@ -1,4 +1,4 @@
-"""How things are measured: ours and the peer in turns, medians, the ratio of both, and how it spreads."""
+"""Measurements: ours and the peer in turns, medians, the ratio of both, and its spread."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def holds(self) -> bool:
-        """Whether the bar is reached."""
+        """True if the bar is reached."""
         return self.figure >= self.bar if self.kind == "faster" else self.figure <= self.bar
 
     def line(self) -> str:

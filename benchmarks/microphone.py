@@ -1,4 +1,4 @@
-"""What a microphone does to the answers: held-out clips played into the page by Chromium, and the same clips as files.
+"""Effect of a microphone on the answers: held-out clips played into the page by Chromium, and the same clips as files.
 
     python -m benchmarks.microphone --corpora-root DIR --output microphone.json
 
@@ -87,7 +87,7 @@ def open_microphone(browser: Browser, voice: Path, address: str, script: str) ->
 
 
 def answers(paths: Sequence[str]) -> Iterator[dict[str, Answer]]:
-    """What the page answers to each clip: as a file, and recorded in each way."""
+    """Answers of the page to each clip: as a file, and recorded in each way."""
     with tempfile.TemporaryDirectory() as name, served_page(Path(name)) as served, sync_playwright() as playwright:
         voice = Path(name, "voice.wav")
         client = PageClient(served.url)
@@ -102,7 +102,7 @@ def answers(paths: Sequence[str]) -> Iterator[dict[str, Answer]]:
 
 
 def answered(client: PageClient, file: Mapping[str, Any]) -> Answer:
-    """What the page answers to a file on the server."""
+    """Answer of the page to a file on the server."""
     event, data = client.call("predict", file)
     if event != "complete":
         raise RuntimeError(f"The page does not answer: {data}")

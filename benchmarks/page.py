@@ -1,4 +1,4 @@
-"""What the served page costs: answers, live visitors, a long recording, memory. Run: python -m benchmarks.page"""
+"""Cost of the served page: answers, live visitors, a long recording, memory. Run: python -m benchmarks.page"""
 
 import argparse
 import itertools
@@ -100,7 +100,7 @@ def long_recording(client: PageClient, path: Path) -> float:
 
 
 def crowd(page: ServedPage, path: Path, alone: float) -> list[Outcome]:
-    """How long visitors wait who all ask at once, beside asking one after the other, and what computes for them.
+    """Waits of visitors who all ask at once, beside asking one after the other, and the threads that compute for them.
 
     Args:
         page: that trusts one proxy to tell addresses.

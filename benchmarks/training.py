@@ -1,4 +1,4 @@
-"""What training costs: decoding a corpus, starting from a warm cache, steps against Keras, peak memory."""
+"""Cost of training: decoding a corpus, starting from a warm cache, steps against Keras, peak memory."""
 
 import os
 import sys

@@ -17,7 +17,7 @@ from train.fit.recipe import load_recipe
 
 
 STEPS = 2
-# What needs corpora, speakers or files, which generated analyses do not have, and little memory.
+# Settings that need corpora, speakers or files, which generated analyses do not have, and little memory.
 UNMEASURED = ("balance=[]", "mask_labels=false", "waveform_augmentation={}", "training.lr_scheduler_type=constant")
 
 

@@ -1,4 +1,4 @@
-"""What the page that runs in the browser alone costs, on this processor and as on a phone: python -m benchmarks.web"""
+"""Cost of the page that runs in the browser alone, on this processor and as on a phone: python -m benchmarks.web"""
 
 import functools
 import http.server

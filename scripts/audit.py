@@ -75,7 +75,7 @@ def unhashed(lock: str) -> list[str]:
 
 
 def secrets(text: str) -> list[str]:
-    """What looks like a secret, told without showing it."""
+    """Line and kind of everything that looks like a secret, without showing it."""
     return [
         f"line {text.count(chr(10), 0, match.start()) + 1} looks like {kind}"
         for kind, pattern in SECRETS.items()
@@ -89,7 +89,7 @@ def unsafe_code(source: str) -> list[str]:
 
 
 def unsafe(node: ast.AST) -> str | None:
-    """What is unsafe about a node of a syntax tree, if anything."""
+    """Unsafe import or call at a node of a syntax tree, in words; None if there is none."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         return next((f"imports {name}" for name in modules if name.partition(".")[0] in UNSAFE_MODULES), None)

@@ -23,7 +23,7 @@ def main() -> int:
 
 
 def resolved(source: str) -> list[dict[str, Any]]:
-    """What pip would install into an empty environment."""
+    """Packages that pip would install into an empty environment, as its report lists them."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
     done = subprocess.run([*command, "-r", source], cwd=PROJECT, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)["install"]

@@ -21,7 +21,7 @@ NOISE_PEAK = 0.3
 
 @dataclass(frozen=True)
 class Manner:
-    """How espeak-ng speaks: its voice, pitch (0 to 99), words a minute, and the range of its melody in per cent."""
+    """Manner of espeak-ng: its voice, pitch (0 to 99), words a minute, and the range of its melody in per cent."""
 
     voice: str
     pitch: int

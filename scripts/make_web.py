@@ -109,7 +109,7 @@ def texts() -> dict[str, dict[str, str]]:
 
 
 def settings(backend: OnnxBackend) -> dict[str, Any]:
-    """What the scripts must know; levels are amplitudes, full scale is 1."""
+    """Settings that the scripts need; levels are amplitudes, full scale is 1."""
     return {
         "labels": backend.labels,
         "temperature": backend.temperature,

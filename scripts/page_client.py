@@ -36,17 +36,17 @@ class PageClient:
         return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
 
     def hear(self, visitor: str, number: int, samples: np.ndarray, rate: int) -> dict[str, Any]:
-        """What the live part answers to the next chunk of a visitor; float samples within -1 to 1."""
+        """Answer of the live part to the next chunk of a visitor; float samples within -1 to 1."""
         chunk = {"number": number, "rate": rate, "samples": encoded(samples)}
         return self._run("hear", visitor, chunk)["now"]
 
     def read(self, visitor: str, samples: np.ndarray, rate: int) -> dict[str, Any]:
-        """What the page knows of a visitor's voice after a sentence; float samples within -1 to 1."""
+        """State of a visitor's voice after a sentence, as the page knows it; float samples within -1 to 1."""
         sentence = {"number": 1, "action": "read", "rate": rate, "samples": encoded(samples)}
         return self._queue("learn_voice", visitor, sentence)["known"]
 
     def _run(self, function: str, visitor: str, argument: dict[str, Any]) -> dict[str, Any]:
-        """What a function that the page keeps to itself gives to the script of a component."""
+        """Output of a function that the page keeps to itself, as the script of a component gets it."""
         body = {"data": [argument], "fn_index": self.functions[function], "session_hash": visitor}
         return self.http.post("run/predict", json=body).raise_for_status().json()["data"][0]["props"]
 

@@ -33,7 +33,7 @@ LOCALES = {"zh": "zh-CN"}  # where the language alone is none that a browser ask
 
 @dataclass(frozen=True)
 class Picture:
-    """What is taken: a part of the page in a window of so many pixels, with a theme and a language."""
+    """A screenshot: a part of the page in a window of so many pixels, with a theme and a language."""
 
     part: str
     width: int

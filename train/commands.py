@@ -1,4 +1,4 @@
-"""What each command of `python -m train` does; `arguments` has its command line."""
+"""Commands of `python -m train`, a function for each; `arguments` has their command line."""
 
 import argparse
 import contextlib
@@ -75,7 +75,7 @@ def push(output: Path, recipe: "Recipe") -> None:
 
 
 def is_first_process() -> bool:
-    """Whether this is the only process, or the first of those that torchrun or accelerate started."""
+    """True if this is the only process, or the first of those that torchrun or accelerate started."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -285,7 +285,7 @@ def run_publish_space(options: argparse.Namespace) -> int:
 
 
 def needs_no_root(name: str) -> bool:
-    """Whether a corpus is on the Hub, or a path that is there or absolute."""
+    """True if a corpus is on the Hub, or a path that is there or absolute."""
     kind, _, place = name.partition(":")
     path = Path(place).expanduser()
     return kind == "hub" or (kind in ("folder", "table", "parquet") and (path.is_absolute() or path.exists()))

@@ -33,7 +33,7 @@ def how_to_go_on(arguments: Sequence[str]) -> str:
 
 
 def is_disk_full(error: BaseException, output: Path | None) -> bool:
-    """Whether an error is that of a full disk; those of torch and safetensors only say that they could not write.
+    """True if an error is that of a full disk; those of torch and safetensors only say that they could not write.
 
     Args:
         error: what was raised.

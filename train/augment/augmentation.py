@@ -20,7 +20,7 @@ from train.augment.limits import check_limits
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How strongly to change a training clip; a strength of 0 switches a change off.
+    """Strengths of the changes to a training clip; a strength of 0 switches a change off.
 
     Args:
         speed: largest change of the speaking rate, as a share (0.1: 0.9 to 1.1 times as fast).
@@ -52,7 +52,7 @@ class Augmentation:
 
     @property
     def is_active(self) -> bool:
-        """Whether anything is changed."""
+        """True if anything is changed."""
         strengths = [entry.name for entry in fields(self) if entry.name not in RANGES]
         return any(getattr(self, name) for name in strengths)
 

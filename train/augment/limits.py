@@ -1,4 +1,4 @@
-"""How strong a change of training clips may be."""
+"""Check of the strengths of changes to training clips against their limits."""
 
 from collections.abc import Mapping
 

@@ -61,7 +61,7 @@ class Address:
 
     @property
     def is_remote(self) -> bool:
-        """Whether it lies on the Hub."""
+        """True if it lies on the Hub."""
         return self.name.startswith("hub:")
 
     @property
@@ -175,12 +175,12 @@ class RowReader:
 
 
 def has_label(row: dict[str, Any]) -> bool:
-    """Whether a row says which emotion it is."""
+    """True if a row says which emotion it is."""
     return bool(row["label"])
 
 
 def is_complete(row: dict[str, Any]) -> bool:
-    """Whether a row has a label and a clip."""
+    """True if a row has a label and a clip."""
     return bool(row["label"]) and bool(row["audio"])
 
 
@@ -257,7 +257,7 @@ def find_columns(features: Features, name: str) -> dict[str, str]:
 
 
 def is_sound(kind: object) -> bool:
-    """Whether a column of this kind can hold the bytes of clips."""
+    """True if a column of this kind can hold the bytes of clips."""
     return isinstance(kind, Audio) or describe(kind) == "binary" or (isinstance(kind, dict) and "bytes" in kind)
 
 

@@ -1,4 +1,4 @@
-"""What every corpus module is made of: the utterance, the description of a corpus, and the search for audio files."""
+"""Parts of every corpus module: the utterance, the description of a corpus, and the search for audio files."""
 
 import os
 import re
@@ -164,7 +164,7 @@ def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
-    """Whether a file of this name is not hidden and ends with one of the suffixes, in any case of letters."""
+    """True if a file of this name is not hidden and ends with one of the suffixes, in any case of letters."""
     return not name.startswith(".") and name.lower().endswith(suffixes)
 
 

@@ -155,7 +155,7 @@ class BatchBuilder:
             return self._batch(rows)
 
     def _randomness(self, rows: Sequence[dict[str, Any]]) -> contextlib.AbstractContextManager:
-        """What keeps a batch's random changes apart from all others, and the same in any process and after a kill."""
+        """Context of a batch's random changes: apart from all others, and the same in any process and after a kill."""
         if self.epoch is None:
             return contextlib.nullcontext()
         return seeded(self.seed, int(self.epoch), *(int(row["row"]) for row in rows))

@@ -33,7 +33,7 @@ ROWS_IN_MEMORY = 100  # analyses that are written at a time, so that long clips 
 
 def clip_analyses(paths: Sequence[str], extractor: SERFeatureExtractor, num_proc: int | None = None) -> Dataset:
     """
-    What [`SERFeatureExtractor.analyse`] gives for each clip, read from the cache where it is there already.
+    Analysis of each clip by [`SERFeatureExtractor.analyse`], read from the cache where it is there already.
 
     A run that is killed leaves nothing half-written behind.
 
@@ -67,7 +67,7 @@ def computed_once(
     **arguments: Any,
 ) -> Dataset:
     """
-    What a function gives for each clip, read from the cache where it is there already.
+    Results of a function for each clip, read from the cache where they are there already.
 
     Args:
         function: from {"path": ...}, the number of the process and the arguments to a row with the features.

@@ -108,13 +108,13 @@ def split_folders(places: Iterable[Sequence[str]], folder: Path) -> list[str]:
 
 
 def has_labels_below_speakers(places: Iterable[Sequence[str]]) -> bool:
-    """Whether more clips have the name of a known emotion at the second folder than at the first."""
+    """True if more clips have the name of a known emotion at the second folder than at the first."""
     first, second = ([place[level] for place in places if len(place) > level] for level in (0, 1))
     return sum(map(is_emotion, second)) > sum(map(is_emotion, first))
 
 
 def is_emotion(name: str) -> bool:
-    """Whether a folder is named after an emotion that has a common name."""
+    """True if a folder is named after an emotion that has a common name."""
     return common_name(name) in {*COMMON_LABELS, *LABEL_SYNONYMS.values()}
 
 

@@ -25,7 +25,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a result is obtained.
+    """Protocol of a test: its folds, corpus and labels.
 
     Attributes:
         title: what a table of results calls it.

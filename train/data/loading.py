@@ -254,7 +254,7 @@ def check_labels(labels: list[str], label_map: Mapping[str, str | None], found: 
 
 
 def label_counts(dataset: Dataset) -> dict[str, int]:
-    """How many clips there are of each label that occurs."""
+    """Number of clips of each label that occurs."""
     counts = Counter(dataset["label"][:])
     return {dataset.features["label"].int2str(label): count for label, count in counts.items()}
 

@@ -1,4 +1,4 @@
-"""What goes wrong between here and a server, in words that tell what to do."""
+"""Errors between here and a server, in words that tell what to do."""
 
 import errno
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def as_corpus_errors(title: str, address: str) -> Iterator[None]:
 
 
 def refusal(error: HfHubHTTPError | requests.HTTPError, address: str) -> str:
-    """What an HTTP error means for somebody who wants a corpus."""
+    """Meaning of an HTTP error for somebody who wants a corpus, in words."""
     status = error.response.status_code if error.response is not None else None
     if isinstance(error, RepositoryNotFoundError) or status in REFUSED:
         return (

@@ -52,7 +52,7 @@ def general_corpus(name: str, corpora_root: Path) -> tuple[Corpus, Path] | None:
 
 
 def is_general(name: str) -> bool:
-    """Whether a name has the form of a general corpus, such as `folder:PATH`."""
+    """True if a name has the form of a general corpus, such as `folder:PATH`."""
     return name.partition(":")[0] in {known.partition(":")[0] for known in GENERAL_NAMES} and ":" in name
 
 

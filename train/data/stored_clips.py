@@ -102,7 +102,7 @@ class ClipStore:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all was written before."""
+        """True if all was written before."""
         return self.list.is_file()
 
     def add(self, row: Mapping[str, Any]) -> None:

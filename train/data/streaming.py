@@ -51,7 +51,7 @@ class Analyser:
 
     @property
     def loss_columns(self) -> list[str]:
-        """What rows have for the loss."""
+        """Names of the columns that rows have for the loss."""
         return [name for name, values in (("weight", self.weights), ("allowed", self.allowed)) if values is not None]
 
     def __call__(self, row: Mapping[str, Any], turn: int, *, training: bool) -> dict[str, Any] | None:

@@ -32,7 +32,7 @@ LARGEST_MEMBER = 200 * 10**6  # bytes; the longest clip of the known corpora has
 LARGEST_CORPUS = 50 * 10**9  # bytes in all
 PARQUET_ROWS = 64  # clips in memory at a time
 
-# What reading a damaged archive raises; zipfile gives a RuntimeError for an encrypted one.
+# Errors that reading a damaged archive raises; zipfile gives a RuntimeError for an encrypted one.
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -125,7 +125,7 @@ class Writer:
 
 
 def members(path: Path, folder: Path) -> Iterator[Member]:
-    """What a file holds: its members if it is an archive or a Parquet file, else itself."""
+    """Members of a file if it is an archive or a Parquet file, else the file itself."""
     name = path.name.lower()
     if name.endswith(".zip"):
         yield from zip_members(path)
@@ -166,7 +166,7 @@ def parquet_members(path: Path) -> Iterator[Member]:
 
 
 def is_audio(kind: pyarrow.DataType) -> bool:
-    """Whether a column of this type holds files as `datasets` stores them: bytes and path."""
+    """True if a column of this type holds files as `datasets` stores them: bytes and path."""
     return pyarrow.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
 
 

@@ -1,6 +1,6 @@
-"""What adapting to a voice is worth: UAR without and with it, over many random draws of a speaker's clips.
+"""UAR without and with adapting to a voice, over many random draws of a speaker's clips.
 
-It is another task than answering a voice that was never heard ("speaker-adapted"), so that its figures stand in a
+This is another task than answering a voice that was never heard ("speaker-adapted"), so that its figures stand in a
 column of their own. The clips that a recogniser was adapted with are not tested.
 """
 
@@ -73,7 +73,7 @@ def adaptation(
 
 
 def is_cross_validation(folder: Path) -> bool:
-    """Whether a folder is that of a finished cross-validation, with its predictions."""
+    """True if a folder is that of a finished cross-validation, with its predictions."""
     metrics = folder / METRICS_FILE
     there = metrics.is_file() and (folder / PREDICTIONS_FILE).is_file()
     return there and "cross_validation" in read_metrics(folder)

@@ -35,7 +35,7 @@ PREDICTIONS_FILE = "predictions.parquet"
 
 def answer_figures(predictions: pd.DataFrame, labels: Sequence[str], rule: AnswerRule) -> dict[str, float | None]:
     """
-    What answers by a rule are worth; shares are between 0 and 1.
+    Figures of answers by a rule; shares are between 0 and 1.
 
     Args:
         predictions: as `scoring.predict` gives them.
@@ -158,7 +158,7 @@ def fit_mass(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> fl
 
 def nested_figures(predictions: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
     """
-    What fitted thresholds give on corpora that they were not fitted on.
+    Figures of fitted thresholds on corpora that they were not fitted on.
 
     Returns:
         `corpora`: for each corpus the thresholds fitted on all others, its [`answer_figures`] by them, and its

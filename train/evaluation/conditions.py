@@ -1,4 +1,4 @@
-"""What may happen to a voice on its way to the recogniser: noise, rooms, lines and microphones, one function for each.
+"""Conditions of a voice on its way to the recogniser: noise, rooms, lines and microphones, one function for each.
 
 A condition takes a waveform, float32 (samples,) at 16 kHz, and gives a changed copy. Random numbers come from the
 global generators of Python and numpy.
@@ -63,7 +63,7 @@ NOISES: Mapping[str, Callable[[int, Sequence[np.ndarray]], np.ndarray]] = {
 
 
 def noise_name(noise: str, snr_db: float) -> str:
-    """What a noise at a level is called: "babble, 10 dB"."""
+    """Name of a noise at a level: "babble, 10 dB"."""
     return f"{noise}, {snr_db:g} dB"
 
 

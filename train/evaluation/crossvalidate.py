@@ -221,13 +221,13 @@ def run_rounds(rounds: Sequence[Round], recipe: Recipe, dataset: Dataset, corpor
 
 
 def progress(running: Iterable[Round]) -> str:
-    """How far the rounds are that run, as many as fit on a line."""
+    """Progress of the rounds that run, as many as fit on a line."""
     shown = [epochs_of(entry) for entry in itertools.islice(running, SHOWN_ROUNDS + 1)]
     return ", ".join(shown[:SHOWN_ROUNDS]) + (" ..." if len(shown) > SHOWN_ROUNDS else "")
 
 
 def epochs_of(entry: Round) -> str:
-    """How far a round's training is, by the Trainer's last checkpoint: "seed 0 fold1: epoch 3/40"."""
+    """Progress of a round's training, by the Trainer's last checkpoint: "seed 0 fold1: epoch 3/40"."""
     folder, start = (where / TRAINER_FOLDER for where in (entry.folder, entry.folder / START_FOLDER))
     trainings = {
         folder / REFIT_FOLDER: "refit, epoch",
@@ -247,7 +247,7 @@ def epochs_of(entry: Round) -> str:
 
 
 def outcome(entry: Round) -> str:
-    """What a finished round gave: "seed 0 fold1: UAR 43.2 % on 300 clips"."""
+    """Result of a finished round: "seed 0 fold1: UAR 43.2 % on 300 clips"."""
     table = pd.read_parquet(entry.predictions)
     uar = unweighted_average_recall(table["label"].to_numpy(), table["prediction"].to_numpy())
     return f"{entry.name}: UAR {100 * uar:.1f} % on {len(table)} clips"

@@ -50,7 +50,7 @@ WHOLE = 0.0  # in the column `crop`
 
 @dataclass(frozen=True)
 class Confidence:
-    """What logits are divided by, and the exponent of the familiarity that they are multiplied by; 0: they are not."""
+    """Divisor of the logits, and the exponent of the familiarity that they are multiplied by; 0: they are not."""
 
     temperature: float
     familiarity_exponent: float = 0.0
@@ -190,7 +190,7 @@ def log_scores(predictions: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
 
 
 def voiced_seconds(predictions: pd.DataFrame) -> torch.Tensor | None:
-    """How long a voice is heard in each clip, float64 (clips,); None where the network does not count it."""
+    """Seconds of voice in each clip, float64 (clips,); None where the network does not count them."""
     return torch.tensor(predictions["voiced_seconds"].to_numpy(float)) if "voiced_seconds" in predictions else None
 
 

@@ -117,7 +117,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 
 def run(work: Work) -> None:
-    """What a process does: end with its parent, write to the log, work."""
+    """Body of a process: end with its parent, write to the log, work."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     log = os.open(work.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""What a test leaves behind: metrics.json, every prediction, figures, a summary on the screen."""
+"""Output of a test: metrics.json, every prediction, figures, a summary on the screen."""
 
 import json
 import platform
@@ -118,7 +118,7 @@ def report_folds(
 
 
 def report_left_out(predictions: pd.DataFrame, labels: Sequence[str], output: Path) -> dict[str, Any]:
-    """What answers are worth on corpora that were not heard, see [`nested_figures`]; draws risk against coverage."""
+    """Figures of answers on corpora that were not heard, see [`nested_figures`]; draws risk against coverage."""
     risks = {
         name: risk_by_coverage(score_matrix(rows, labels), target_indices(rows, labels))
         for name, rows in predictions.groupby("corpus")
@@ -131,7 +131,7 @@ def report_left_out(predictions: pd.DataFrame, labels: Sequence[str], output: Pa
 
 
 def provenance(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What was trained and measured, by which command and versions; `recipe` as it is stored."""
+    """Labels and recipe of what was trained and measured, its command and versions; `recipe` as it is stored."""
     return {
         "labels": recipe["labels"],
         "recipe": recipe,
@@ -178,7 +178,7 @@ def draw_confusions(result: Mapping[str, Any], output: Path, tested: str) -> Non
 
 
 def figure_title(result: Mapping[str, Any], corpus: str, tested: str) -> str:
-    """What a figure shows: the system, the corpus, and how it was tested."""
+    """Title of a figure: the system, the corpus, and how it was tested."""
     return f"{result['recipe']['name']} on {corpus_title(corpus)}, {tested} ({result['protocol']})"
 
 
@@ -200,7 +200,7 @@ def interval_text(figures: Mapping[str, Any]) -> str:
 
 
 def describe_rounds(result: Mapping[str, Any]) -> str:
-    """What was cross-validated, in a line."""
+    """Description of a cross-validation, in a line."""
     rounds = result["cross_validation"]
     folds = plural(len(rounds["folds"]), "fold") if rounds["complete"] else f"only {', '.join(rounds['folds'])}"
     seeds = ", ".join(map(str, rounds["seeds"]))

@@ -1,4 +1,4 @@
-"""How well a checkpoint hears what has gone through noise, rooms and lines: its UAR under each condition beside clean.
+"""UAR of a checkpoint on what has gone through noise, rooms and lines: under each condition, beside clean.
 
 Every clip is changed as a waveform and goes the whole way from there: features, network, label.
 """
@@ -101,7 +101,7 @@ def uar_of(result: Mapping[str, Any], condition: str, corpus: str) -> float:
 
 
 def compared(figures: Mapping[str, Any], clean: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of the figures under a condition, and how far the UAR is from that of the clean clips."""
+    """Figures that are kept of a condition, and the difference of its UAR from that of the clean clips."""
     kept = {name: figures[name] for name in KEPT} | {"difference": figures["uar"] - clean["uar"]}
     if "corpora" in figures:
         kept["corpora"] = {name: compared(figures["corpora"][name], one) for name, one in clean["corpora"].items()}

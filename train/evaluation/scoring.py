@@ -74,7 +74,7 @@ def predict(
 
 
 def prediction_table(dataset: Dataset, scores: np.ndarray) -> pd.DataFrame:
-    """What [`predict`] returns, of scores (clips, labels) in the order of the dataset's rows and labels."""
+    """Table of [`predict`], of scores (clips, labels) in the order of the dataset's rows and labels."""
     labels = dataset.features["label"].names
     table = dataset.select_columns(list(UTTERANCE_COLUMNS)).to_pandas()
     table["label"] = [labels[index] for index in dataset["label"][:]]

@@ -22,7 +22,7 @@ SPEAKER_DISJOINT, SPEAKERS_SEEN = "speaker-disjoint", "speakers seen in training
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a folder holds.
+    """Content of a checkpoint's folder.
 
     Args:
         model: the trained network.
@@ -41,7 +41,7 @@ class Checkpoint:
     weights_sha256: str | None = None
 
     def protocol(self, tested_speakers: Iterable[str]) -> str:
-        """How a result on these speakers is to be read."""
+        """Protocol of a result on these speakers: seen in training, or speaker-disjoint."""
         return SPEAKERS_SEEN if self.speakers & set(tested_speakers) else SPEAKER_DISJOINT
 
 

@@ -24,7 +24,7 @@ def check_kinds(where: str, values: Mapping[str, Any], kinds: Mapping[str, Any])
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a value out of YAML or JSON is of a type; whole numbers are numbers, NaN and infinity are none."""
+    """True if a value out of YAML or JSON is of a type; whole numbers are numbers, NaN and infinity are none."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return True

@@ -70,7 +70,7 @@ def masked_cross_entropy(
 
 
 def loss_columns(dataset: Dataset, recipe: Recipe) -> dict[str, np.ndarray]:
-    """What the recipe's loss wants of each utterance: a weight, the labels of its corpus, how frequent these are."""
+    """Columns for the recipe's loss, of each utterance: a weight, the labels of its corpus, how frequent these are."""
     columns = {}
     if recipe.balance:
         columns["weight"] = balanced_weights(dataset, recipe.balance)
@@ -103,6 +103,6 @@ def allowed_labels(dataset: Dataset, corpora: Sequence[str] | None = None) -> np
 
 
 def clips_by_label(dataset: Dataset) -> pd.DataFrame:
-    """How many clips of each label, as columns, there are of each corpus, as rows."""
+    """Number of clips of each label, as columns, in each corpus, as rows."""
     table = pd.crosstab(pd.Series(dataset["corpus"][:]), pd.Series(dataset["label"][:]))
     return table.reindex(columns=range(dataset.features["label"].num_classes), fill_value=0)

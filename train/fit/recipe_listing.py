@@ -1,4 +1,4 @@
-"""What recipes there are, and how large their networks: from the recipes alone, without loading any data."""
+"""Listing of the recipes, with the sizes of their networks: from the recipes alone, without loading any data."""
 
 import textwrap
 from collections.abc import Iterator, Sequence

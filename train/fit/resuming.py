@@ -54,7 +54,7 @@ def file_sizes(folder: Path) -> dict[str, int]:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint has all that its manifest lists."""
+    """True if a checkpoint has all that its manifest lists."""
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text())
     except FileNotFoundError:
@@ -107,12 +107,12 @@ def check_same_run(folder: Path, recipe: Recipe, seed: int) -> None:
 
 
 def settings_of(recipe: Recipe, seed: int) -> dict[str, Any]:
-    """What must be the same when a run goes on; `training` may change, for more epochs or another tracker."""
+    """Settings that must be the same when a run goes on; `training` may change, for more epochs or another tracker."""
     return {"seed": seed} | {name: value for name, value in recipe.to_dict().items() if name not in MAY_CHANGE}
 
 
 def had_stopped(checkpoint: Path, patience: int) -> bool:
-    """Whether training had stopped early when a checkpoint was written."""
+    """True if training had stopped early when a checkpoint was written."""
     callbacks = load_state(checkpoint).stateful_callbacks
     state = callbacks.get(EarlyStoppingCallback.__name__)
     return state is not None and state["attributes"]["early_stopping_patience_counter"] >= patience > 0

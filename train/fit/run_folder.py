@@ -68,7 +68,7 @@ def check_folder(output: Path, settings: Mapping[str, Any]) -> None:
 
 
 def compare_settings(there: Any, now: Any, name: str = "") -> Iterator[str]:
-    """What differs between two nested settings, one line for each value."""
+    """Differences between two nested settings, one line for each value."""
     if isinstance(there, Mapping) and isinstance(now, Mapping):
         for key in sorted({*there, *now}):
             yield from compare_settings(there.get(key), now.get(key), f"{name}.{key}" if name else key)

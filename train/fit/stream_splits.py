@@ -55,7 +55,7 @@ class Survey:
 
     @property
     def clips_by_label(self) -> Counter[str]:
-        """How many clips there are of each label."""
+        """Number of clips of each label."""
         counts: Counter[str] = Counter()
         for (_, label, _), count in self.clips.items():
             counts[label] += count
@@ -218,17 +218,17 @@ def store_held_out(rows: IterableDataset, splitter: Splitter, stores: Mapping[tu
 
 
 def has_label(row: Mapping[str, Any], labels: Sequence[str], label_map: Mapping[str, str | None]) -> bool:
-    """Whether a row's label is one of the model's, after the map."""
+    """True if a row's label is one of the model's, after the map."""
     return label_map.get(row["label"], row["label"]) in labels
 
 
 def belongs_to(row: Mapping[str, Any], splitter: Splitter, part: str) -> bool:
-    """Whether a row is in a part."""
+    """True if a row is in a part."""
     return splitter(row) == part
 
 
 def analyser(recipe: Recipe, trained: Survey, seed: int) -> Analyser:
-    """What makes training rows of the recipe, with what its loss needs of a survey of the training clips."""
+    """Analyser that makes training rows of the recipe, with what its loss needs of a survey of the training clips."""
     return Analyser(
         analysis_only(recipe.feature_extractor()),
         recipe.labels,

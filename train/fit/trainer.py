@@ -149,7 +149,7 @@ def training_rows(
 
 
 def uar_and_accuracy() -> Callable[[EvalPrediction], dict[str, float]]:
-    """What the Trainer computes after each epoch, by the project's metric module."""
+    """Function for the Trainer's metrics after each epoch: UAR, by the project's metric module, and accuracy."""
     uar = evaluate.load(str(UAR_METRIC))
 
     def compute(prediction: EvalPrediction) -> dict[str, float]:

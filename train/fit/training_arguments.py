@@ -58,7 +58,7 @@ def training_arguments(recipe: Recipe, folder: Path = Path(), seed: int = 0, **o
 
 
 def has_bfloat16_lstm(device: torch.device) -> bool:
-    """Whether an LSTM runs in bfloat16 there; on a CPU, oneDNN has one for some processors only (AVX-512)."""
+    """True if an LSTM runs in bfloat16 on a device; on a CPU, oneDNN has one for some processors only (AVX-512)."""
     try:
         with torch.autocast(device.type, torch.bfloat16):
             torch.nn.LSTM(1, 1, device=device)(torch.zeros(1, 1, 1, device=device))

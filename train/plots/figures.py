@@ -58,7 +58,7 @@ def save_confusion_matrix(matrix: Sequence[Sequence[float]], labels: Sequence[st
 
 
 def cell_style(shares: np.ndarray, row: int, column: int, rows: Sequence[int]) -> dict[str, Any]:
-    """How a cell's number is written: bold where label and prediction agree, white on dark."""
+    """Style of a cell's number: bold where label and prediction agree, white on dark."""
     return {
         "ha": "center",
         "va": "center",

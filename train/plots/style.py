@@ -1,4 +1,4 @@
-"""What the figures share: colours that colour-blind readers tell apart, sizes for a paper, titles, files."""
+"""Style that the figures share: colours that colour-blind readers tell apart, sizes for a paper, titles, files."""
 
 import textwrap
 from collections.abc import Mapping, Sequence

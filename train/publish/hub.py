@@ -63,13 +63,13 @@ class Repository:
 
     @property
     def address(self) -> dict[str, str]:
-        """How the functions of HfApi name it."""
+        """Arguments by which the functions of HfApi name it."""
         return {"repo_id": self.repo_id, "repo_type": self.repo_type}
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of the files: the commit that holds them all, and how many of them it changed."""
+    """Result of sending the files: the commit that holds them all, and how many of them it changed."""
 
     url: str
     commit: str
@@ -154,7 +154,7 @@ def check_tag(api: HfApi, repository: Repository, tag: str, commit: str | None) 
 
 
 def with_retries(ask: Callable[[], Result]) -> Result:
-    """What `ask` returns; it is asked again while the Hub is busy or out of reach, but not for ever."""
+    """Result of `ask`; it is asked again while the Hub is busy or out of reach, but not for ever."""
     for attempt in range(1, TRIES):
         try:
             return ask()
@@ -168,7 +168,7 @@ def with_retries(ask: Callable[[], Result]) -> Result:
 
 
 def is_passing(error: HTTPError) -> bool:
-    """Whether another try may succeed: a busy Hub, or a connection that broke."""
+    """True if another try may succeed: a busy Hub, or a connection that broke."""
     return not isinstance(error, HfHubHTTPError) or error.response.status_code in RETRIED
 
 
@@ -179,13 +179,13 @@ def seconds_to_wait(error: HTTPError, attempt: int) -> float:
 
 
 def explain(error: BaseException | None, repo_id: str) -> str:
-    """What went wrong and what to do."""
+    """Message on what went wrong and what to do."""
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     return f"{describe(error)} {ADVICE.get(status, OTHER_ADVICE).format(repo_id=repo_id)}"
 
 
 def describe(error: BaseException | None) -> str:
-    """What went wrong, in a sentence."""
+    """Sentence on what went wrong."""
     if isinstance(error, HfHubHTTPError):
         said = error.server_message or error.response.reason_phrase
         return f"HTTP status {error.response.status_code}: {said.strip().rstrip('.')}."

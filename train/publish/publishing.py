@@ -1,4 +1,4 @@
-"""What goes to the Hub: a model with its code, card, figures and exports, and a Space with the page; nothing else."""
+"""Publishing on the Hub: a model with its code, card, figures and exports, and a Space with the page; nothing else."""
 
 import json
 import subprocess

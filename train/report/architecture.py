@@ -33,7 +33,7 @@ def heads_of(classifier: nn.Module, config: SERConfig) -> Iterator[tuple[str, Se
 
 
 def encoder_input(config: SERConfig) -> str:
-    """What the encoder reads of each frame."""
+    """Input of the encoder in each frame, in words."""
     return f"{config.feature_size} features a frame"
 
 
@@ -49,7 +49,7 @@ def encoder_layers(config: SERConfig) -> str:
 
 
 def head_input(name: str, size: int, config: SERConfig) -> str:
-    """What a head reads of an utterance."""
+    """Input of a head for an utterance, in words."""
     if name == "sequence":
         return f"{size:,} pooled LSTM states"
     described = "moments, correlations, delayed correlations"

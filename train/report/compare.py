@@ -45,7 +45,7 @@ def compare(runs: Sequence[Path], output: Path) -> str:
 
 
 def results_of(run: Path) -> Iterator[dict[str, Any]]:
-    """What was measured in a run: on each corpus, and on all of them together where there are several."""
+    """Results of a run: on each corpus, and on all of them together where there are several."""
     path = run / METRICS_FILE
     if not path.is_file():
         raise FileNotFoundError(
@@ -57,7 +57,7 @@ def results_of(run: Path) -> Iterator[dict[str, Any]]:
 
 
 def tested_parts(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What was tested, by its name, and its figures."""
+    """Name and figures of each part that was tested."""
     titles = [corpus_title(name) for name in metrics["corpora"]]
     for title, figures in zip(titles, metrics["corpora"].values(), strict=True):
         yield title, figures
@@ -106,7 +106,7 @@ def labels_told_apart(metrics: Mapping[str, Any], figures: Mapping[str, Any]) ->
 
 
 def heading(metrics: Mapping[str, Any], tested: str, labels: Sequence[str]) -> str:
-    """How a figure was obtained, whole: only figures with equal headings are compared."""
+    """Heading of a figure, with all of how it was obtained: only figures with equal headings are compared."""
     labels = f"{len(labels)} labels ({', '.join(labels)})"
     if "cross_validation" not in metrics:
         return f"{tested}: {metrics['split']} split, {metrics['protocol']}, {labels}"

@@ -116,7 +116,7 @@ def render_model_card(
 
 
 def familiarity_formula(config: SERConfig) -> str:
-    """The factor of the logits, as the card tells it; empty where there is none."""
+    """Factor of the logits, as the card tells it; empty where there is none."""
     if not config.familiarity_exponent:
         return ""
     return f"voiced seconds / {MOST_VOICED} and at most 1, to the power of {config.familiarity_exponent:.2f}"
@@ -173,7 +173,7 @@ def licence(corpora: Sequence[str]) -> str:
 
 
 def dataset_id(corpus: str) -> str | None:
-    """How the Hub names a training corpus; None for one that lies on somebody's disk."""
+    """Name of a training corpus for the Hub; None for one that lies on somebody's disk."""
     if corpus in CORPORA:
         return corpus
     return parse_address(corpus, Path()).place if corpus.startswith("hub:") else None
@@ -190,7 +190,7 @@ def protocol_sentence(metrics: Mapping[str, Any], selection: str = "") -> str:
 
 
 def training_sentence(metrics: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
-    """What it was trained on."""
+    """Sentence on the data that the model was trained on."""
     titles = ", ".join(map(training_title, recipe["corpora"]))
     without = ", without the speakers tested above" if metrics["protocol"] == SPEAKER_DISJOINT else ""
     merged = [f"“{source}” counts as {target}" for source, target in recipe["label_map"].items() if target]
@@ -228,7 +228,7 @@ def results_table(metrics: Mapping[str, Any]) -> str:
 
 
 def corpus_remarks(metrics: Mapping[str, Any], copy: str = "") -> str:
-    """What a reader must know of the tested corpora to compare the figures; empty if there is nothing.
+    """Remarks on the tested corpora that a reader needs to compare the figures; empty if there are none.
 
     Args:
         metrics: of an evaluation.
@@ -281,14 +281,14 @@ def sex_notes(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def range_of_speakers(corpus: str, figures: Mapping[str, Any], sex: str) -> str:
-    """How many speakers of a sex there are, and between which UARs they lie: "3 male speakers, 48.8 to 68.5 %"."""
+    """Number of speakers of a sex, and their lowest and highest UAR: "3 male speakers, 48.8 to 68.5 %"."""
     sexes = CORPORA[corpus].speakers
     uars = [uar for speaker, uar in figures["uar_by_speaker"].items() if sexes.get(speaker) == sex]
     return f"{plural(len(uars), f'{sex} speaker')}, {percent(min(uars))} to {percent(max(uars))} %"
 
 
 def never_heard_of(checkpoint: Path) -> dict[str, Any]:
-    """What the card says of corpora that a checkpoint never heard, as text; empty where nobody measured that."""
+    """Texts of the card on corpora that a checkpoint never heard; empty where nobody measured that."""
     path = checkpoint / NEVER_HEARD_FILE
     if not path.is_file():
         return {}

@@ -132,7 +132,7 @@ def headline(
 
 
 def lead(metrics: Mapping[str, Any], never_heard: Mapping[str, Any]) -> str:
-    """What the shipped checkpoint is worth, in a few sentences."""
+    """Accuracy and confidence of the shipped checkpoint, in a few sentences."""
     mean, labels = never_heard["mean"], len(metrics["labels"])
     count = len(never_heard["corpora"]) - len(never_heard["by_siblings"])
     return (
@@ -218,7 +218,7 @@ def headline_row(
 
 
 def speed_sentence(benchmarks: Mapping[str, Any]) -> str:
-    """How long one answer takes, as `make bench` measured it."""
+    """Sentence on the time of one answer, as `make bench` measured it."""
     outcome = next(one for one in benchmarks["outcomes"] if one["name"] == ANSWER)
     return (
         f"A recording of 3 s is answered in {outcome['ours']:.0f} {outcome['unit']} on one CPU thread (`make bench`)."

@@ -65,13 +65,13 @@ def systems_table(runs: Sequence[Path], baselines: Sequence[Mapping[str, Any]] =
 
 
 def on_unknown_corpora(run: Path) -> bool:
-    """Whether each corpus of a run was tested by a network that was trained on the others alone."""
+    """True if each corpus of a run was tested by a network that was trained on the others alone."""
     return read_metrics(run).get("cross_validation", {}).get("protocol") == CROSS_CORPUS
 
 
 def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str, Any]]) -> str:
     """
-    What recipes reach on a corpus that they never heard, as Markdown, and by which commands; empty without such a run.
+    UAR of recipes on a corpus that they never heard, as Markdown, and by which commands; empty without such a run.
 
     Args:
         runs: as for `systems_table`; those of known corpora are left out.
@@ -98,7 +98,7 @@ def cross_corpus_table(runs: Sequence[Path], baselines: Mapping[str, Mapping[str
 
 
 def mean_title(corpora: Collection) -> str:
-    """What a table calls the mean over corpora."""
+    """Title of the mean over corpora in a table."""
     return f"mean of {len(corpora)} corpora"
 
 
@@ -116,7 +116,7 @@ def mean_of_pairs(pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) 
 
 def adapted_table(runs: Sequence[Path]) -> str:
     """
-    What some clips of each speaker bring in cross-validation, as Markdown, and by which commands; empty without any.
+    UAR gain by some clips of each speaker in cross-validation, as Markdown, and by which commands; empty without any.
 
     Args:
         runs: folders of cross-validations, of which those are shown that hold what `train adaptation` wrote.
@@ -156,7 +156,7 @@ def adapted_table(runs: Sequence[Path]) -> str:
 
 
 def difference_text(figures: Mapping[str, Any]) -> str:
-    """What was gained, and between which bounds 95 % of the draws lie."""
+    """Difference in percentage points, and between which bounds 95 % of the draws lie."""
     low, high = (f"{100 * value:+.1f}" for value in figures["difference_interval"])
     return f"{100 * figures['difference']:+.1f} ({low} – {high})"
 
@@ -171,7 +171,7 @@ def baseline_of_clips(
 
 
 def on_clips_of(recipe: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
-    """Whether a baseline, whose own recipe is another one, is about the same clips and labels as a recipe."""
+    """True if a baseline, whose own recipe is another one, is about the same clips and labels as a recipe."""
     other = load_recipe(baseline["recipe"])
     return (recipe["corpora"], recipe["labels"], recipe["label_map"], recipe["shares"]) == (
         baseline["trained_on"],
@@ -194,7 +194,7 @@ def layers_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cross_validation_table(checkpoint: Path) -> str:
-    """What the shipped checkpoint's network reached in the recorded cross-validations, as Markdown; else empty."""
+    """Results of the shipped checkpoint's network in the recorded cross-validations, as Markdown; else empty."""
     if checkpoint.resolve() != PRETRAINED:
         return ""
     network = layers_of(read_object(checkpoint / RECIPE_FILE))
@@ -237,7 +237,7 @@ def cross_validation_table(checkpoint: Path) -> str:
 
 
 def caveat_notes(runs: Sequence[Path]) -> str:
-    """What a reader of the figures should know of each run, as a Markdown list; empty if nothing."""
+    """Caveats of each run for a reader of the figures, as a Markdown list; empty if there are none."""
     notes = []
     for run in runs:
         metrics = read_metrics(run)
