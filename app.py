@@ -139,7 +139,7 @@ def examine(recording: FileData, visitor: str, question: Question) -> Answer:
     try:
         waveform = load(recording.path)
         recognizer = own_voices.adapted(visitor, loading.result())
-        prediction = recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=question.progress)
+        prediction = recognizer.predict_waveform(waveform, progress=question.progress)
         backend = recognizer.backend
         correction = backend.correction if isinstance(backend, AdaptedBackend) else None
         described = describe(prediction, waveform, Path(name).stem, correction)

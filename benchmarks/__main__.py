@@ -9,6 +9,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,8 +49,10 @@ def main() -> int:
 
 def as_data(outcomes: Mapping[str, Sequence[Outcome]], path: Path) -> dict:
     """The figures and what they were measured with; those in the file at `path` that were not measured now stay."""
+    today = date.today().isoformat()
     rows = {
-        name: [{"benchmark": name, **outcome.as_data()} for outcome in of_one] for name, of_one in outcomes.items()
+        name: [{"benchmark": name, "measured": today, **outcome.as_data()} for outcome in of_one]
+        for name, of_one in outcomes.items()
     }
     former = json.loads(path.read_text())["outcomes"] if path.is_file() else []
     for name in BENCHMARKS.keys() - rows.keys():

@@ -70,7 +70,7 @@ class Several:
         self.progress(0.0)
         try:
             waveform = self.load(path)
-            return path, self.recognizer.predict(waveform, sampling_rate=SAMPLING_RATE, progress=self.progress)
+            return path, self.recognizer.predict_waveform(waveform, progress=self.progress)
         except AudioError as error:
             return path, error
 

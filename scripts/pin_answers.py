@@ -12,7 +12,7 @@ import numpy as np
 from ser_model.files import WEIGHTS_FILE, digest
 from ser_model.recognizer import PRETRAINED
 from ser_model.torch_backend import TorchBackend
-from tests.odd_clips import clips
+from train.augment.odd_clips import clips
 from train.augment.voice import speech_like
 
 

@@ -19,7 +19,7 @@ from .backend import Backend, BackendOutput, joined_outputs
 from .files import CHECKPOINT_FILES, ONNX_FILE, TORCH_FILES
 from .moments import HOP_SECONDS, WINDOW_SECONDS, Moment, moments
 from .prediction import NO_SPEECH, Prediction, Segment
-from .samples import SAMPLING_RATE, AudioError
+from .samples import SAMPLING_RATE, AudioError, array_blocks
 from .speech_activity import has_speech
 from .stream import EmotionStream
 
@@ -115,8 +115,18 @@ class EmotionRecognizer:
         Raises:
             AudioError: a recording that cannot be used; the message says what was given and what is accepted.
         """
-        answer = self._short_or_answer(audio, sampling_rate, progress or ignore_progress)
-        return answer if isinstance(answer, Prediction) else self._one_segment(answer, self.backend.run([answer]), 0)
+        return self._answered(self._short_or_answer(audio, sampling_rate, progress or ignore_progress))
+
+    def predict_waveform(self, waveform: np.ndarray, *, progress: Progress | None = None) -> Prediction:
+        """
+        The emotions of one recording that is decoded already; it is not checked again.
+
+        Args:
+            waveform: mono, float32 (samples,) at 16 kHz, as `load_audio` gives it.
+            progress: as in [`predict`].
+        """
+        pieces = (Piece(block, len(waveform) / SAMPLING_RATE) for block in array_blocks(waveform))
+        return self._answered(self._begin(pieces, progress or ignore_progress))
 
     def predict_batch(
         self,
@@ -199,6 +209,10 @@ class EmotionRecognizer:
         """The waveform of a short recording with speech, which is to be answered; the prediction of any other."""
         recording = open_recording(audio, sampling_rate=sampling_rate)
         return mixed_down(lambda channel: self._begin(recording.pieces(channel=channel), progress))
+
+    def _answered(self, answer: np.ndarray | Prediction) -> Prediction:
+        """The prediction of a recording, of which [`_short_or_answer`] gave the waveform or the prediction itself."""
+        return answer if isinstance(answer, Prediction) else self._one_segment(answer, self.backend.run([answer]), 0)
 
     def _begin(self, pieces: Iterator[Piece], progress: Progress) -> np.ndarray | Prediction:
         """The same of a recording that comes in pieces: only of a short one all samples are held at once."""

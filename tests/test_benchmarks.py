@@ -1,6 +1,7 @@
 """Benchmarks take turns, and a run of some keeps the figures of the others."""
 
 import json
+from datetime import date
 
 import numpy as np
 
@@ -36,6 +37,7 @@ def test_a_run_of_one_keeps_the_others(tmp_path):
         "new startup" if name == "startup" else f"old {name}" for name in BENCHMARKS
     ]
     assert [row["holds"] for row in data["outcomes"]] == [name != "startup" for name in BENCHMARKS]
+    assert {row["measured"] for row in data["outcomes"]} == {date.today().isoformat()}
     assert data["command"] == f"python -m benchmarks --output {path}"
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ser_model import SERFeatureExtractor
-from tests.odd_clips import SAMPLING_RATE, clips
+from train.augment.odd_clips import SAMPLING_RATE, clips
 
 
 TOLERANCE_DB = 1e-3

@@ -13,7 +13,7 @@ from ser_model import SERFeatureExtractor
 from ser_model.acoustics import sound_interval
 from ser_model.audio_io import load_audio
 from ser_model.frame_features import F0_RANGE, FRAME_FEATURES
-from tests.odd_clips import SAMPLING_RATE, clips
+from train.augment.odd_clips import SAMPLING_RATE, clips
 from train.augment.voice import speech_like
 
 

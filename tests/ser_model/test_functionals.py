@@ -31,7 +31,7 @@ from ser_model.functionals import (
     track_count,
     without_correlations,
 )
-from tests.odd_clips import clips as odd_clips
+from train.augment.odd_clips import clips as odd_clips
 from train.augment.voice import RATE, speech_like
 
 

@@ -27,7 +27,7 @@ from ser_model.onnx_layers import folded_lag_products, folded_power_spectrogram
 from ser_model.recognizer import PRETRAINED
 from ser_model.torch_backend import TorchBackend
 from tests.conftest import LABELS, save_random_checkpoint
-from tests.odd_clips import clips as odd_clips
+from train.augment.odd_clips import clips as odd_clips
 from train.augment.voice import RATE, speech_like
 from train.data.loading import load_corpus
 from train.metrics.uar.uar import unweighted_average_recall

@@ -177,6 +177,15 @@ def test_long_recording(recognizer, checkpoint, long_recording):
     assert prediction.segments[8].label == NO_SPEECH
 
 
+def test_a_decoded_waveform_is_answered_as_any_recording(recognizer, speech, long_recording):
+    for waveform in (speech, long_recording, np.zeros(RATE, np.float32)):
+        shares = []
+        decoded = np.asarray(waveform, np.float32)
+        answer = recognizer.predict_waveform(decoded, progress=shares.append)
+        assert answer.to_dict() == recognizer.predict(decoded, sampling_rate=RATE).to_dict()
+        assert shares == sorted(shares)
+
+
 def test_progress_of_a_long_recording_without_speech(recognizer):
     shares = []
     recognizer.predict(np.zeros(80 * RATE), sampling_rate=RATE, progress=shares.append)

@@ -261,11 +261,12 @@ def readme_benchmarks(benchmarks: Mapping[str, Any]) -> str:
     """The benchmarks as README shows them."""
     rows = [
         [outcome["name"], outcome["peer_name"], f"{outcome['figure']:.1f}", spread_text(outcome)]
-        + [UNITS[outcome["kind"]].format(**outcome), "yes" if outcome["holds"] else "**missed**"]
+        + [UNITS[outcome["kind"]].format(**outcome), "yes" if outcome["holds"] else "**missed**", outcome["measured"]]
         for outcome in benchmarks["outcomes"]
     ]
     written = f"Written to [`benchmarks/results.json`](../benchmarks/results.json) by `{benchmarks['command']}`."
-    return table(["what", "against", "figure", "middle half", "which is", "bar holds"], rows) + f"\n\n{written}"
+    header = ["what", "against", "figure", "middle half", "which is", "bar holds", "measured"]
+    return f"{table(header, rows)}\n\n{written}"
 
 
 def spread_text(outcome: Mapping[str, Any]) -> str:

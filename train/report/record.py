@@ -1,7 +1,7 @@
 """Results that come with the project: a run's figures, and what a reader must know of them, beside one another."""
 
 import json
-import shutil
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,14 +64,32 @@ def record_run(
     record |= {} if caveats is None else {"caveats": list(caveats)}
     record |= {} if minutes is None else {"minutes": minutes}
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, folder / METRICS_FILE)
+    copy_figures(path, folder / METRICS_FILE, f"runs/{folder.name}")
     (folder / ADAPTATION_FILE).unlink(missing_ok=True)  # of the networks that were recorded before
     for beside in (run, run.with_name(f"{run.name}{ADAPTED}")):
         if (beside / ADAPTATION_FILE).is_file():
-            shutil.copyfile(beside / ADAPTATION_FILE, folder / ADAPTATION_FILE)
+            copy_figures(beside / ADAPTATION_FILE, folder / ADAPTATION_FILE, f"runs/{folder.name}{ADAPTED}")
     with whole_file(folder / RECORD_FILE) as unfinished:  # it is read when the run is recorded again
         unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return folder
+
+
+def copy_figures(source: Path, target: Path, output: str) -> None:
+    """Copy a file of figures, whose command then writes into `output`: the name that they are published by."""
+    content = json.loads(source.read_text())
+    words = list(with_output(shlex.split(content["command"]), output))
+    if source.name == ADAPTATION_FILE and "adaptation" in words:
+        words[words.index("adaptation") + 1] = output.removesuffix(ADAPTED)
+    content["command"] = shlex.join(words)
+    target.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def with_output(command: Sequence[str], folder: str) -> tuple[str, ...]:
+    """The command with another output folder; as it is if it has none."""
+    words = list(command)
+    if "--output" in words:
+        words[words.index("--output") + 1] = folder
+    return tuple(words)
 
 
 def current_commit() -> str | None:

@@ -15,7 +15,7 @@ from train.evaluation.adaptation import ADAPTATION_FILE
 from train.evaluation.never_heard import NEVER_HEARD_FILE
 from train.evaluation.robustness import ROBUSTNESS_FILE
 from train.fit.checkpoint import RECIPE_FILE
-from train.report.record import ADAPTED, RESULTS, read_record
+from train.report.record import RESULTS, read_record, with_output
 
 
 PROJECT = Path(__file__).parents[2]
@@ -75,16 +75,14 @@ def recorded_steps(results: Path) -> Iterator[Step]:
     for metrics in sorted(results.glob(f"*/{METRICS_FILE}")):
         name = metrics.parent.name
         command = words_of(read_metrics(metrics.parent)["command"])
-        command = with_output(command, f"runs/{name}")
         if "fit" in command and "--resume" not in command:
             place = command.index("--output")
             command = (*command[:place], "--resume", *command[place:])
         yield Step(name, command, read_record(metrics.parent)["minutes"])
         adaptation = metrics.with_name(ADAPTATION_FILE)
         if adaptation.is_file():
-            words = list(words_of(read_metrics(metrics.parent, name=ADAPTATION_FILE)["command"]))
-            words[words.index("adaptation") + 1] = f"runs/{name}"
-            yield Step(f"{name}/adaptation", with_output(words, f"runs/{name}{ADAPTED}"))
+            adapted = read_metrics(metrics.parent, name=ADAPTATION_FILE)["command"]
+            yield Step(f"{name}/adaptation", words_of(adapted))
 
 
 def benchmark_steps(benchmarks: Path) -> Iterator[Step]:
@@ -102,14 +100,6 @@ def words_of(command: str) -> tuple[str, ...]:
             f"{command!r} is no command of this project: it must begin with `python -m` and one of {MODULES}."
         )
     return words
-
-
-def with_output(command: Sequence[str], folder: str) -> tuple[str, ...]:
-    """The command with another output folder; as it is if it has none."""
-    words = list(command)
-    if "--output" in words:
-        words[words.index("--output") + 1] = folder
-    return tuple(words)
 
 
 def chosen(all_steps: Sequence[Step], names: Sequence[str]) -> list[Step]:

@@ -7,7 +7,7 @@ import soundfile
 import torch
 
 from ser_model import SERFeatureExtractor
-from tests.odd_clips import SAMPLING_RATE, clips
+from train.augment.odd_clips import SAMPLING_RATE, clips
 from train.augment.voice import speech_like
 from train.augment.waveform_augmentation import WaveformAugmentation
 from train.augment.waveform_transforms import CODECS, Codec, Music, Reverberation

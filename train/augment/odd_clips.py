@@ -1,4 +1,4 @@
-"""Clips at the edges of what a feature extractor meets, at 16 kHz."""
+"""Generated clips at the edges of what a feature extractor meets, at 16 kHz, for tests."""
 
 import numpy as np
 
