@@ -32,8 +32,6 @@ class Augmentation:
         time_mask_frames: longest masked stretch, in frames.
         frequency_masks: number of masked stretches of bands.
         frequency_mask_bands: widest masked stretch, in bands.
-        mixup: alpha of the Beta(alpha, alpha) distribution of the shares in which utterances are blended, see
-            `mixup`; about 0.2 (Zhang et al. 2018). It is done to batches, not by this class.
     """
 
     speed: float = 0.0
@@ -45,7 +43,6 @@ class Augmentation:
     time_mask_frames: int = 20
     frequency_masks: int = 0
     frequency_mask_bands: int = 8
-    mixup: float = 0.0
 
     def __post_init__(self):
         check_limits("augmentation", self, LIMITS)
@@ -112,7 +109,6 @@ LIMITS = {
     "time_mask_frames": (0, 10_000),
     "frequency_masks": (0, 100),
     "frequency_mask_bands": (0, 1000),
-    "mixup": (0.0, 10.0),
 }
 # They act only with their number.
 RANGES = ("time_mask_frames", "frequency_mask_bands")

@@ -14,7 +14,6 @@ from transformers import BatchFeature
 from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
 from ser_model.functionals import follow, functionals_of
 from train.augment.augmentation import Augmentation
-from train.augment.mixup import mix_up
 from train.data.feature_cache import clip_analyses
 from train.data.randomness import Epoch, seeded
 
@@ -170,8 +169,6 @@ class BatchBuilder:
         batch["labels"] = torch.tensor([int(row["label"]) for row in rows])
         for name in self.extra_columns:
             batch[name] = torch.tensor(np.array([row[name] for row in rows]))
-        if self.augmentation and self.augmentation.mixup:
-            mix_up(batch, self.augmentation.mixup, self.extractor.padding_value)
         return batch
 
     def _stored(self, values: np.ndarray) -> torch.Tensor:

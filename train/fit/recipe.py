@@ -57,7 +57,7 @@ class Recipe:
         shares: corpus -> share of its training utterances to use, for one that is large but has few speakers.
         features: arguments of SERFeatureExtractor.
         network: fields of SERConfig.
-        augmentation: fields of Augmentation, of spectrograms and batches; none at evaluation.
+        augmentation: fields of Augmentation, of spectrograms; none at evaluation.
         waveform_augmentation: fields of WaveformAugmentation; none at evaluation. Clips are then decoded in every
             epoch: give training.dataloader_num_workers as many workers as there are processors to spare.
         balance: properties whose values get the same total weight in the loss: corpus, label, speaker.
@@ -144,16 +144,12 @@ class Recipe:
             raise RecipeError(f"{self.name}: logit_adjustment balances labels already; leave label out of balance.")
 
     def _check_functionals(self) -> None:
-        """Raise RecipeError for features that functionals are not made of, or cannot be blended."""
+        """Raise RecipeError for features that functionals are not made of."""
         names = list(self.features.get("feature_names", ["mfcc"]))
         if names != FUNCTIONAL_FEATURES:
             raise RecipeError(
                 f"{self.name}: network.functionals needs features.feature_names=[{', '.join(FUNCTIONAL_FEATURES)}], "
                 f"in this order; got [{', '.join(names)}]."
-            )
-        if self.augmentation.get("mixup"):
-            raise RecipeError(
-                f"{self.name}: the mean of two pitches is none; leave out augmentation.mixup, or network.functionals."
             )
 
     def _check_streaming(self) -> None:

@@ -243,19 +243,10 @@ def test_impossible_strengths_are_named_before_anything_is_decoded():
         load_recipe("ravdess_lstm", ["waveform_augmentation.noise_probability=2"])
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        (
-            "features.feature_names=[mfcc, f0]",
-            r"needs .*\[mfcc, spectral_shape, f0\], in this order; got \[mfcc, f0\]",
-        ),
-        ("augmentation.mixup=0.2", "mean of two pitches"),
-    ],
-)
-def test_what_functionals_cannot_be_made_of(setting, message):
+def test_what_functionals_cannot_be_made_of():
+    message = r"needs .*\[mfcc, spectral_shape, f0\], in this order; got \[mfcc, f0\]"
     with pytest.raises(RecipeError, match=message):
-        load_recipe("ser_lstm", [setting])
+        load_recipe("ser_lstm", ["features.feature_names=[mfcc, f0]"])
 
 
 @pytest.mark.parametrize(
