@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from transformers import BatchFeature
 
-from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
+from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.functionals import follow, functionals_of
 from train.augment.augmentation import Augmentation
 from train.data.feature_cache import clip_analyses
@@ -145,8 +145,6 @@ class BatchBuilder:
         self.seed = seed
         self.epoch = epoch
         self.band_frequencies = extractor.band_centres
-        levels = [name for name in LEVEL_FEATURES if name in extractor.frame_feature_names]
-        self.level_columns = [extractor.analysis_columns(name).start for name in levels]
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         """Batch of `input_features`, `attention_mask`, `labels` and the extra columns."""
@@ -162,7 +160,7 @@ class BatchBuilder:
     def _batch(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         analyses = [self._stored(row["log_mel"]) for row in rows]
         if self.augmentation:
-            analyses = self.augmentation(analyses, self.band_frequencies, self.level_columns)
+            analyses = self.augmentation(analyses, self.band_frequencies)
         lengths = torch.tensor([len(analysis) for analysis in analyses])
         padded = torch.nn.utils.rnn.pad_sequence(analyses, batch_first=True)
         batch = self.extractor.compose_batch(padded, lengths)

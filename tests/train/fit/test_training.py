@@ -269,7 +269,7 @@ def test_same_seed_same_batches_whatever_the_workers(changes, corpora, tmp_path)
 def test_evaluation_is_never_augmented(corpora, tmp_path):
     """Validation batches are those of a recipe without augmentation, also after an epoch of training."""
     everything = {
-        "augmentation": {"speed": 0.1, "time_masks": 1, "gain_db": 6.0},
+        "augmentation": {"speed": 0.1, "time_masks": 1},
         "waveform_augmentation": {"noise_probability": 1.0, "noise_snr_db": 0.0, "time_stretch": 0.2},
     }
     plain = list(trainer_of(small_recipe(), corpora, tmp_path).get_eval_dataloader())
