@@ -159,7 +159,7 @@ def small_recipe(**changes) -> Recipe:
         "corpora": ["ravdess"],
         "labels": ["angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"],
         "features": {"feature_names": ["mfcc", "rms", "spectral_centroid", "f0"], "n_mfcc": 13},
-        "network": {"lstm_sizes": [24], "lstm_dropout": 0.0, "pooling": "mean", "dense_sizes": []},
+        "network": {"lstm_sizes": [24], "lstm_dropout": 0.0, "pooling": "attention", "dense_sizes": []},
         "training": {
             "num_train_epochs": 6,
             "per_device_train_batch_size": 8,
