@@ -25,7 +25,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 SPLITS = ("speakers", "random")
 LARGEST_ADJUSTMENT = 5.0  # far beyond what is of use
 FUNCTIONAL_FEATURES = ["mfcc", "spectral_shape", "f0"]
-BALANCE = ("corpus", "label", "speaker")
+BALANCE = ("corpus", "label")
 MERGED = ("features", "network", "augmentation", "waveform_augmentation", "training")
 SECTIONS = ("label_map", *MERGED)
 
@@ -60,7 +60,7 @@ class Recipe:
         augmentation: fields of Augmentation, of spectrograms; none at evaluation.
         waveform_augmentation: fields of WaveformAugmentation; none at evaluation. Clips are then decoded in every
             epoch: give training.dataloader_num_workers as many workers as there are processors to spare.
-        balance: properties whose values get the same total weight in the loss: corpus, label, speaker.
+        balance: properties whose values get the same total weight in the loss: corpus, label.
         mask_labels: whether an utterance's loss sees only the labels that its corpus has; in cross-validation its
             prediction is then one of those labels, too.
         logit_adjustment: how many times the logarithm of a label's frequency in its corpus is added to its logit in
