@@ -23,7 +23,7 @@ HEADS = {
 # Far beyond any use, and little enough to be refused before memory is: a configuration may come from a stranger.
 MOST_LAYERS = 64  # of each kind
 LARGEST_SIZE = 8192  # units, channels, frames of a kernel
-POOLINGS = ("last", "mean", "attention", "attention_statistics")
+POOLINGS = ("last", "attention")
 
 
 @strict
@@ -60,8 +60,7 @@ class SERConfig(PreTrainedConfig):
         lstm_dropout (`float`, defaults to 0.3):
             Dropout behind each LSTM layer.
         pooling (`str`, defaults to `"last"`):
-            One of `"last"` (the state after the whole utterance), `"mean"`, `"attention"`, and
-            `"attention_statistics"` (attentive mean and deviation, Okabe et al. 2018).
+            `"last"` (the state after the whole utterance) or `"attention"`.
         attention_heads (`int`, defaults to 1):
             Heads of the attention; each pools all units with weights of its own.
         dense_sizes (`list[int]`, defaults to `[64]`):

@@ -108,17 +108,14 @@ class Pooling(nn.Module):
         self.kind = config.pooling
         self.bidirectional = config.lstm_bidirectional
         self.output_size = input_size
-        if self.kind.startswith("attention"):
+        if self.kind == "attention":
             self.projection = nn.Linear(input_size, input_size)
             self.scores = nn.Linear(input_size, config.attention_heads)
-            moments = 2 if self.kind == "attention_statistics" else 1
-            self.output_size = input_size * config.attention_heads * moments
+            self.output_size = input_size * config.attention_heads
 
     def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         if self.kind == "last":
             return self.last_state(hidden_states, mask), None
-        if self.kind == "mean":
-            return hidden_states.sum(1) / mask.sum(1, keepdim=True), None
         return self.attend(hidden_states, mask)
 
     def last_state(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -133,12 +130,7 @@ class Pooling(nn.Module):
         scores = self.scores(torch.tanh(self.projection(hidden_states))).transpose(1, 2)
         scores = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
         attentions = scores.softmax(-1)
-        means = attentions @ hidden_states
-        if self.kind == "attention":
-            return means.flatten(1), attentions
-        variances = attentions @ hidden_states.square() - means.square()
-        deviations = variances.clamp(min=1e-5).sqrt()
-        return torch.cat([means, deviations], dim=1).flatten(1), attentions
+        return (attentions @ hidden_states).flatten(1), attentions
 
 
 class SEREncoder(nn.Module):

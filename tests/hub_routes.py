@@ -130,25 +130,11 @@ def create_repository(storage: Storage, request: Request) -> Response:
     return json_response({"name": repo_id, "url": page_address(request, repository)})
 
 
-@route("DELETE", "/api/repos/delete")
-def delete_repository(storage: Storage, request: Request) -> Response:
-    storage.delete(request.user, *named_repository(request))
-    return json_response({})
-
-
 def named_repository(request: Request) -> tuple[str, str]:
     """Type and id of the repository that the body names; the namespace is the user's own when none is given."""
     asked = request.json()
     namespace = asked.get("organization") or (request.user.name if request.user else "")
     return asked.get("type") or "model", f"{namespace}/{asked['name']}"
-
-
-@route("PUT", f"{REPOSITORY}/settings")
-def change_settings(storage: Storage, request: Request) -> Response:
-    repository = writable(storage, request)
-    if "visibility" in request.json():
-        repository.private = request.json()["visibility"] == "private"
-    return json_response({"private": repository.private})
 
 
 @route("POST", "/api/validate-yaml")
@@ -169,19 +155,6 @@ def validate_card(storage: Storage, request: Request) -> Response:
 def repository_info(storage: Storage, request: Request) -> Response:
     repository = readable(storage, request)
     return json_response(describe_repository(repository, repository.resolve(request.revision), request.flag("blobs")))
-
-
-@route("GET", f"{REPOSITORY}/refs")
-def references(storage: Storage, request: Request) -> Response:
-    repository = readable(storage, request)
-    branches = [describe_reference("heads", *item) for item in repository.branches.items()]
-    tags = [describe_reference("tags", *item) for item in repository.tags.items()]
-    return json_response({"branches": branches, "tags": tags, "converts": [], "pullRequests": []})
-
-
-@route("GET", f"{REPOSITORY}/commits/{REVISION}")
-def commits(storage: Storage, request: Request) -> Response:
-    return json_response([describe_commit(commit) for commit in readable(storage, request).history(request.revision)])
 
 
 @route("GET", f"{REPOSITORY}/tree/{REVISION}(?:/(?P<path>.+))?")
@@ -240,15 +213,6 @@ def describe_sibling(path: str, blob: Blob, with_sizes: bool) -> dict:
     if blob.is_large:
         described["lfs"] = {"sha256": blob.sha256, **large_file_sizes(blob)}
     return described
-
-
-def describe_reference(folder: str, name: str, oid: str) -> dict:
-    return {"name": name, "ref": f"refs/{folder}/{name}", "targetCommit": oid}
-
-
-def describe_commit(commit: Commit) -> dict:
-    said = {"title": commit.title, "message": commit.description, "authors": [{"user": commit.author}]}
-    return {"id": commit.oid, "date": timestamp(commit), **said}
 
 
 def tree_entries(commit: Commit, prefix: str) -> list[dict]:
@@ -371,28 +335,10 @@ def make_commit(storage: Storage, request: Request) -> Response:
     return json_response({"success": True, "commitOid": commit.oid, "commitUrl": address, "hookOutput": ""})
 
 
-# Branches and tags
-
-
-@route("POST", f"{REPOSITORY}/branch/{REVISION}")
-def create_branch(storage: Storage, request: Request) -> Response:
-    writable(storage, request).create_branch(request.revision, request.json().get("startingPoint", DEFAULT_BRANCH))
-    return json_response({})
-
-
-@route("DELETE", f"{REPOSITORY}/branch/{REVISION}")
-def delete_branch(storage: Storage, request: Request) -> Response:
-    writable(storage, request).delete_branch(request.revision)
-    return json_response({})
+# Tags
 
 
 @route("POST", f"{REPOSITORY}/tag/{REVISION}")
 def create_tag(storage: Storage, request: Request) -> Response:
     writable(storage, request).create_tag(request.json()["tag"], request.revision)
-    return json_response({})
-
-
-@route("DELETE", f"{REPOSITORY}/tag/{REVISION}")
-def delete_tag(storage: Storage, request: Request) -> Response:
-    writable(storage, request).delete_tag(request.revision)
     return json_response({})

@@ -147,7 +147,7 @@ class Repository:
             branch: name of an existing branch.
             author: user name.
             header: `summary`, `description` and, to insist on the current head, `parentCommit`.
-            operations: pairs of the operation's name (file, lfsFile, deletedFile, deletedFolder) and its values.
+            operations: pairs of the operation's name (file, lfsFile, deletedFile) and its values.
         """
         if branch not in self.branches:
             raise HubError(404, f"Invalid rev id: {branch}", "RevisionNotFound")
@@ -162,28 +162,10 @@ class Repository:
         self._publish(branch, commit)
         return commit
 
-    def create_branch(self, name: str, start: str) -> None:
-        self._create_reference(self.branches, name, start)
-
-    def delete_branch(self, name: str) -> None:
-        if name == DEFAULT_BRANCH:
-            raise HubError(403, f"The branch {name} is protected and cannot be deleted")
-        self._delete_reference(self.branches, name)
-
     def create_tag(self, name: str, revision: str) -> None:
-        self._create_reference(self.tags, name, revision)
-
-    def delete_tag(self, name: str) -> None:
-        self._delete_reference(self.tags, name)
-
-    def _create_reference(self, references: dict[str, str], name: str, revision: str) -> None:
-        if name in references:
+        if name in self.tags:
             raise HubError(409, f"Reference {name} already exists")
-        references[name] = self.resolve(revision).oid
-
-    def _delete_reference(self, references: dict[str, str], name: str) -> None:
-        if references.pop(name, None) is None:
-            raise HubError(404, f"Invalid rev id: {name}", "RevisionNotFound")
+        self.tags[name] = self.resolve(revision).oid
 
     def _publish(self, branch: str, commit: Commit) -> None:
         self.commits[commit.oid] = commit
@@ -202,8 +184,6 @@ class Repository:
         elif name == "deletedFile":
             if files.pop(path, None) is None:
                 raise HubError(404, f"A file with this name doesn't exist: {path}", "EntryNotFound")
-        elif name == "deletedFolder":
-            self._delete_folder(files, path.rstrip("/") + "/")
         else:
             raise HubError(400, f"Unknown operation in a commit: {name}")
 
@@ -211,14 +191,6 @@ class Repository:
         if oid not in self.large_files:
             raise HubError(400, f"Your push was rejected: the LFS pointer {oid} points to a file that does not exist")
         return self.large_files[oid]
-
-    @staticmethod
-    def _delete_folder(files: dict[str, Blob], prefix: str) -> None:
-        inside = [path for path in files if path.startswith(prefix)]
-        if not inside:
-            raise HubError(404, f"A folder with this name doesn't exist: {prefix}", "EntryNotFound")
-        for path in inside:
-            del files[path]
 
     def _check_card(self, files: Mapping[str, Blob]) -> None:
         if "README.md" not in files:
@@ -281,10 +253,6 @@ class Storage:
         repository = Repository(repo_type, repo_id, private, sdk)
         self.repositories[repo_type, repo_id] = repository
         return repository
-
-    def delete(self, user: User | None, repo_type: str, repo_id: str) -> None:
-        self.writable(user, repo_type, repo_id)
-        del self.repositories[repo_type, repo_id]
 
     def issue_ticket(self, repository: Repository, oid: str) -> str:
         ticket = secrets.token_urlsafe(16)

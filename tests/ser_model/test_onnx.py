@@ -45,7 +45,7 @@ SETTINGS = {
     "trimmed": (
         {"feature_names": ["log_mel", "mfcc"], "n_mfcc": 13, "trim_db": 30.0, "db_reference": "peak"},
         {"conv_channels": [6, 6], "conv_kernel_sizes": [5, 3], "conv_strides": [1, 3], "lstm_sizes": [6, 6]}
-        | {"lstm_bidirectional": True, "lstm_residual": True, "pooling": "attention_statistics"},
+        | {"lstm_bidirectional": True, "lstm_residual": True, "pooling": "attention", "attention_heads": 2},
         [],
     ),
     "odd window": (
@@ -68,7 +68,7 @@ SETTINGS = {
     ),
     "int8": (
         {"feature_names": ["mfcc"], "n_fft": 2048, "win_length": 2048, "hop_length": 512},
-        {"lstm_sizes": [24], "pooling": "mean"},
+        {"lstm_sizes": [24]},
         ["--int8"],
     ),
 }

@@ -4,9 +4,9 @@ Everything works on the extractor's first step (dB per mel band), where a filter
 tract is a shift along the bands; it costs less than reading the clip. Random numbers come from torch's global
 generator, which `BatchBuilder` seeds for each batch.
 
-Further features of the first step follow what changes time (crop, speed, time masks), and those of the level the gain.
-What else happens to the spectrogram leaves them as they were measured. Noise, rooms and telephones reach all features:
-`waveform_augmentation` changes the clip before anything is computed of it.
+Further features of the first step follow what changes time (crop, speed, time masks). What else happens to the
+spectrogram leaves them as they were measured. Noise, rooms and telephones reach all features: `waveform_augmentation`
+changes the clip before anything is computed of it.
 """
 
 import math
@@ -25,27 +25,22 @@ class Augmentation:
     Args:
         speed: largest change of the speaking rate, as a share (0.1: 0.9 to 1.1 times as fast).
         vocal_tract: largest stretching of the frequency axis, as a share (Jaitly and Hinton 2013).
-        gain_db: largest change of the level in dB.
         tilt_db: deviation in dB of a random smooth curve over the bands: another microphone or room.
         crop: largest share of a clip that is cut off, in random parts from start and end.
         time_masks: number of masked stretches of frames (Park et al. 2019).
         time_mask_frames: longest masked stretch, in frames.
         frequency_masks: number of masked stretches of bands.
         frequency_mask_bands: widest masked stretch, in bands.
-        mixup: alpha of the Beta(alpha, alpha) distribution of the shares in which utterances are blended, see
-            `mixup`; about 0.2 (Zhang et al. 2018). It is done to batches, not by this class.
     """
 
     speed: float = 0.0
     vocal_tract: float = 0.0
-    gain_db: float = 0.0
     tilt_db: float = 0.0
     crop: float = 0.0
     time_masks: int = 0
     time_mask_frames: int = 20
     frequency_masks: int = 0
     frequency_mask_bands: int = 8
-    mixup: float = 0.0
 
     def __post_init__(self):
         check_limits("augmentation", self, LIMITS)
@@ -56,9 +51,7 @@ class Augmentation:
         strengths = [entry.name for entry in fields(self) if entry.name not in RANGES]
         return any(getattr(self, name) for name in strengths)
 
-    def __call__(
-        self, analyses: Sequence[torch.Tensor], band_frequencies: torch.Tensor, level_columns: Sequence[int] = ()
-    ) -> list[torch.Tensor]:
+    def __call__(self, analyses: Sequence[torch.Tensor], band_frequencies: torch.Tensor) -> list[torch.Tensor]:
         """Changed copies of a batch's analyses: log-mel spectrograms in dB, then further features.
 
         What is done to every clip is done to all at once: for tensors as small as a clip's, calls cost more than
@@ -67,28 +60,25 @@ class Augmentation:
         Args:
             analyses: (frames, columns) each.
             band_frequencies: centre of each band in Hz, (bands,); the first `bands` columns are the spectrogram.
-            level_columns: further columns that are proportional to the amplitude.
         """
-        bands = len(band_frequencies)
-        spoken = self._spoken(analyses, band_frequencies, [column - bands for column in level_columns])
-        return [torch.cat(self._masked(log_mel, further), -1) for log_mel, further in spoken]
+        spoken = self._spoken(analyses, band_frequencies)
+        return [torch.cat(self._masked(*parts), -1) for parts in spoken]
 
     def _spoken(
-        self, analyses: Sequence[torch.Tensor], band_frequencies: torch.Tensor, level_columns: Sequence[int]
+        self, analyses: Sequence[torch.Tensor], band_frequencies: torch.Tensor
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Spectrograms and further features of other voices, at other rates and levels, by other microphones."""
+        """Spectrograms and further features of other voices, at other rates, by other microphones."""
         count, bands = len(analyses), len(band_frequencies)
         frames, rows, weights = random_rows([len(analysis) for analysis in analyses], self.speed, self.crop)
         stacked = torch.cat(list(analyses))
         lower, upper = (stacked[:, :bands].index_select(0, beside) for beside in rows)
         log_mels = torch.lerp(lower, upper, weights[:, None])
         nearest = stacked[:, bands:][torch.where(weights < 0.5, *rows)]  # a pitch may begin or end: none in between
-        gains = uniform(self.gain_db, count)
-        curves = random_curves(count, bands, self.tilt_db) + gains[:, None]
+        torch.rand(count)  # used by nothing; without it no recorded result could be repeated
+        curves = random_curves(count, bands, self.tilt_db)
         stretches = band_stretching(1 + uniform(self.vocal_tract, count), band_frequencies)
         for index, (log_mel, further) in enumerate(zip(log_mels.split(frames), nearest.split(frames), strict=True)):
             log_mel = log_mel @ stretches[index] if self.vocal_tract else log_mel
-            further[:, level_columns] *= 10 ** (float(gains[index]) / 20)
             yield log_mel + curves[index], further
 
     def _masked(self, log_mel: torch.Tensor, further: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -105,14 +95,12 @@ class Augmentation:
 LIMITS = {
     "speed": (0.0, 0.9),
     "vocal_tract": (0.0, 0.9),
-    "gain_db": (0.0, 100.0),
     "tilt_db": (0.0, 100.0),
     "crop": (0.0, 0.9),
     "time_masks": (0, 100),
     "time_mask_frames": (0, 10_000),
     "frequency_masks": (0, 100),
     "frequency_mask_bands": (0, 1000),
-    "mixup": (0.0, 10.0),
 }
 # They act only with their number.
 RANGES = ("time_mask_frames", "frequency_mask_bands")

@@ -11,10 +11,9 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from transformers import BatchFeature
 
-from ser_model.feature_extraction_ser import LEVEL_FEATURES, SERFeatureExtractor
+from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.functionals import follow, functionals_of
 from train.augment.augmentation import Augmentation
-from train.augment.mixup import mix_up
 from train.data.feature_cache import clip_analyses
 from train.data.randomness import Epoch, seeded
 
@@ -146,8 +145,6 @@ class BatchBuilder:
         self.seed = seed
         self.epoch = epoch
         self.band_frequencies = extractor.band_centres
-        levels = [name for name in LEVEL_FEATURES if name in extractor.frame_feature_names]
-        self.level_columns = [extractor.analysis_columns(name).start for name in levels]
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         """Batch of `input_features`, `attention_mask`, `labels` and the extra columns."""
@@ -163,15 +160,13 @@ class BatchBuilder:
     def _batch(self, rows: Sequence[dict[str, Any]]) -> BatchFeature:
         analyses = [self._stored(row["log_mel"]) for row in rows]
         if self.augmentation:
-            analyses = self.augmentation(analyses, self.band_frequencies, self.level_columns)
+            analyses = self.augmentation(analyses, self.band_frequencies)
         lengths = torch.tensor([len(analysis) for analysis in analyses])
         padded = torch.nn.utils.rnn.pad_sequence(analyses, batch_first=True)
         batch = self.extractor.compose_batch(padded, lengths)
         batch["labels"] = torch.tensor([int(row["label"]) for row in rows])
         for name in self.extra_columns:
             batch[name] = torch.tensor(np.array([row[name] for row in rows]))
-        if self.augmentation and self.augmentation.mixup:
-            mix_up(batch, self.augmentation.mixup, self.extractor.padding_value)
         return batch
 
     def _stored(self, values: np.ndarray) -> torch.Tensor:

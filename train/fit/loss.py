@@ -21,26 +21,14 @@ def batch_loss(logits: torch.Tensor, batch: Mapping[str, torch.Tensor], smoothin
     """
     Loss of a batch as `BatchBuilder` makes it: by its labels, and where present its label masks and weights.
 
-    Of utterances that mixup blended it is the blend of the losses by either label. Each label keeps the mask of its
-    own corpus: a corpus without "surprised" says nothing against it in a blend either.
-
     Args:
         logits: (batch, labels).
-        batch: has `labels`; may have `allowed`, `weight`, `log_prior`, and what [`mix_up`] adds.
+        batch: has `labels`; may have `allowed`, `weight` and `log_prior`.
         smoothing: as in [`masked_cross_entropy`], of the logits that `log_prior` was added to.
     """
-    columns = [batch["labels"], batch.get("allowed"), batch.get("weight")]
-    log_priors = batch.get("log_prior", torch.zeros_like(logits))
-    if "mixup_share" in batch:
-        share = batch["mixup_share"]
-        weights = torch.ones_like(share) if columns[2] is None else columns[2]
-        other_weights = batch.get("mixup_weight", torch.ones_like(share))
-        logits = torch.cat([logits, logits])
-        log_priors = torch.cat([log_priors, batch["mixup_log_prior"] if "log_prior" in batch else log_priors])
-        columns[0] = torch.cat([batch["labels"], batch["mixup_labels"]])
-        columns[1] = None if columns[1] is None else torch.cat([batch["allowed"], batch["mixup_allowed"]])
-        columns[2] = torch.cat([share * weights, (1 - share) * other_weights])
-    return masked_cross_entropy(logits + log_priors, *columns, smoothing)
+    if "log_prior" in batch:
+        logits = logits + batch["log_prior"]
+    return masked_cross_entropy(logits, batch["labels"], batch.get("allowed"), batch.get("weight"), smoothing)
 
 
 def masked_cross_entropy(

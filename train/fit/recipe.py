@@ -25,7 +25,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 SPLITS = ("speakers", "random")
 LARGEST_ADJUSTMENT = 5.0  # far beyond what is of use
 FUNCTIONAL_FEATURES = ["mfcc", "spectral_shape", "f0"]
-BALANCE = ("corpus", "label", "speaker")
+BALANCE = ("corpus", "label")
 MERGED = ("features", "network", "augmentation", "waveform_augmentation", "training")
 SECTIONS = ("label_map", *MERGED)
 
@@ -57,10 +57,10 @@ class Recipe:
         shares: corpus -> share of its training utterances to use, for one that is large but has few speakers.
         features: arguments of SERFeatureExtractor.
         network: fields of SERConfig.
-        augmentation: fields of Augmentation, of spectrograms and batches; none at evaluation.
+        augmentation: fields of Augmentation, of spectrograms; none at evaluation.
         waveform_augmentation: fields of WaveformAugmentation; none at evaluation. Clips are then decoded in every
             epoch: give training.dataloader_num_workers as many workers as there are processors to spare.
-        balance: properties whose values get the same total weight in the loss: corpus, label, speaker.
+        balance: properties whose values get the same total weight in the loss: corpus, label.
         mask_labels: whether an utterance's loss sees only the labels that its corpus has; in cross-validation its
             prediction is then one of those labels, too.
         logit_adjustment: how many times the logarithm of a label's frequency in its corpus is added to its logit in
@@ -144,16 +144,12 @@ class Recipe:
             raise RecipeError(f"{self.name}: logit_adjustment balances labels already; leave label out of balance.")
 
     def _check_functionals(self) -> None:
-        """Raise RecipeError for features that functionals are not made of, or cannot be blended."""
+        """Raise RecipeError for features that functionals are not made of."""
         names = list(self.features.get("feature_names", ["mfcc"]))
         if names != FUNCTIONAL_FEATURES:
             raise RecipeError(
                 f"{self.name}: network.functionals needs features.feature_names=[{', '.join(FUNCTIONAL_FEATURES)}], "
                 f"in this order; got [{', '.join(names)}]."
-            )
-        if self.augmentation.get("mixup"):
-            raise RecipeError(
-                f"{self.name}: the mean of two pitches is none; leave out augmentation.mixup, or network.functionals."
             )
 
     def _check_streaming(self) -> None:

@@ -54,8 +54,8 @@ def layers(config: SERConfig) -> Iterator[str]:
     direction = "bidirectional LSTM" if config.lstm_bidirectional else "LSTM"
     for units in config.lstm_sizes:
         yield f"{direction} {units}{with_dropout(config.lstm_dropout)}"
-    heads = f" ({config.attention_heads} heads)" if config.pooling.startswith("attention") else ""
-    yield f"{config.pooling.replace('_', ' ')} pooling{heads}"
+    heads = f" ({config.attention_heads} heads)" if config.pooling == "attention" else ""
+    yield f"{config.pooling} pooling{heads}"
     for units in config.dense_sizes:
         yield f"dense {units}{with_dropout(config.dense_dropout)}"
     beside = ""

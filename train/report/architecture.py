@@ -45,7 +45,7 @@ def encoder_layers(config: SERConfig) -> str:
     ]
     direction = "bidirectional " if config.lstm_bidirectional else ""
     layers += [f"{direction}LSTM {units}" for units in config.lstm_sizes]
-    return " > ".join([*layers, f"{config.pooling.replace('_', ' ')} pooling"])
+    return " > ".join([*layers, f"{config.pooling} pooling"])
 
 
 def head_input(name: str, size: int, config: SERConfig) -> str:

@@ -1,22 +1,20 @@
-"""Augmentation of spectrograms changes what it says, further features follow, and mixup blends features and labels."""
+"""Augmentation of spectrograms changes what it says, and further features follow; losses of a batch."""
 
+import functools
 import math
 
 import numpy as np
 import pytest
 import torch
-from transformers import BatchFeature
 
 from ser_model import SERFeatureExtractor
 from train.augment.augmentation import Augmentation
-from train.augment.mixup import mix_up
 from train.augment.voice import speech_like
-from train.fit.loss import batch_loss, masked_cross_entropy
+from train.fit.loss import batch_loss
 
 
 EXTRACTOR = SERFeatureExtractor(feature_names=["mfcc", "rms", "amplitude_envelope", "f0"])
 BANDS = EXTRACTOR.band_centres
-LEVELS = (64, 65)
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +25,12 @@ def analysis() -> torch.Tensor:
 
 def changed(analysis: torch.Tensor, draws: int = 30, **strengths) -> list[torch.Tensor]:
     torch.manual_seed(0)
-    return [Augmentation(**strengths)([analysis], BANDS, LEVELS)[0] for _ in range(draws)]
+    return [Augmentation(**strengths)([analysis], BANDS)[0] for _ in range(draws)]
 
 
 def test_nothing_changes_by_default(analysis):
     assert not Augmentation().is_active
-    assert torch.equal(Augmentation()([analysis], BANDS, LEVELS)[0], analysis)
+    assert torch.equal(Augmentation()([analysis], BANDS)[0], analysis)
 
 
 def test_speed_changes_the_number_of_frames(analysis):
@@ -55,15 +53,6 @@ def test_vocal_tract_moves_a_peak_along_the_bands(analysis):
     factors = [float(BANDS[result[0, :64].argmax()]) / 2000.0 for result in changed(peak, vocal_tract=0.2)]
     assert 0.77 < min(factors) < 0.9
     assert 1.1 < max(factors) < 1.25
-
-
-def test_gain_is_that_of_the_levels(analysis):
-    for result in changed(analysis, gain_db=10.0):
-        gain = float(result[0, 0] - analysis[0, 0])
-        assert abs(gain) <= 10
-        torch.testing.assert_close(result[:, :64], analysis[:, :64] + gain)
-        torch.testing.assert_close(result[:, 64:66], analysis[:, 64:66] * 10 ** (gain / 20))
-        assert torch.equal(result[:, 66:], analysis[:, 66:])
 
 
 def test_masks_hide_stretches(analysis):
@@ -93,82 +82,19 @@ def test_same_seed_same_spectrogram(analysis):
         assert torch.equal(one, other)
 
 
-def batch_of(lengths: list[int], **columns: torch.Tensor) -> BatchFeature:
-    """Features that tell utterance and frame: 100 times the number of the utterance, plus that of the frame."""
-    frames = torch.arange(max(lengths))
-    mask = frames < torch.tensor(lengths)[:, None]
-    features = (100.0 * torch.arange(len(lengths))[:, None] + frames).masked_fill(~mask, -7.0)[..., None]
-    return BatchFeature({"input_features": features, "attention_mask": mask.int(), **columns})
-
-
-def test_mixup_blends_features_and_repeats_the_shorter_utterance():
-    lengths = [3, 10, 6]
-    for seed in range(10):
-        torch.manual_seed(seed)
-        batch = batch_of(lengths, labels=torch.arange(3), weight=torch.tensor([1.0, 2.0, 3.0]))
-        mix_up(batch, alpha=0.4, padding_value=-7.0)
-        share, others = batch["mixup_share"], batch["mixup_labels"]
-        assert ((share >= 0.5) & (share <= 1)).all()
-        assert batch["mixup_weight"].tolist() == [others[item] + 1 for item in range(3)]
-        for item, length in enumerate(lengths):
-            other = int(others[item])
-            repeated = 100.0 * other + torch.arange(length) % lengths[other]
-            own = 100.0 * item + torch.arange(length)
-            expected = share[item] * own + (1 - share[item]) * repeated
-            torch.testing.assert_close(batch["input_features"][item, :length, 0], expected)
-            assert (batch["input_features"][item, length:] == -7.0).all()
-            assert batch["attention_mask"][item].sum() == length
-
-
-def test_loss_of_a_plain_batch_is_the_masked_cross_entropy():
+def test_loss_is_the_cross_entropy_over_the_labels_of_the_corpus():
     torch.manual_seed(0)
     logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
     weight, allowed = torch.rand(4), torch.tensor([[True, True, True]] * 3 + [[True, False, True]])
-    expected = masked_cross_entropy(logits, labels, allowed, weight, 0.1)
-    assert torch.equal(batch_loss(logits, {"labels": labels, "allowed": allowed, "weight": weight}, 0.1), expected)
-
-
-def test_loss_of_a_blend_is_that_of_soft_labels():
-    torch.manual_seed(0)
-    logits, share = torch.randn(4, 3), torch.tensor([0.5, 0.7, 0.9, 1.0])
-    labels, others = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2])
-    one_hot = torch.nn.functional.one_hot
-    soft = share[:, None] * one_hot(labels, 3) + (1 - share[:, None]) * one_hot(others, 3)
-    loss = batch_loss(logits, {"labels": labels, "mixup_labels": others, "mixup_share": share})
-    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, soft))
+    of_torch = functools.partial(torch.nn.functional.cross_entropy, reduction="none", label_smoothing=0.1)
+    losses = torch.cat([of_torch(logits[:3], labels[:3]), of_torch(logits[3:, [0, 2]], labels[3:])])
+    loss = batch_loss(logits, {"labels": labels, "allowed": allowed, "weight": weight}, 0.1)
+    torch.testing.assert_close(loss, (losses * weight).sum() / weight.sum())
 
 
 def test_how_frequent_labels_are_is_added_to_the_logits():
-    """A network that says nothing pays for each label as if it knew how frequent that is; in a blend for either's."""
+    """A network that says nothing pays for each label as if it knew how frequent that is."""
     logits, labels = torch.zeros(2, 3), torch.tensor([0, 2])
     shares = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
     batch = {"labels": labels, "log_prior": shares.log()}
     assert batch_loss(logits, batch).item() == pytest.approx(-(math.log(0.7) + math.log(0.6)) / 2)
-    blend = {
-        "mixup_share": torch.tensor([0.8, 1.0]),
-        "mixup_labels": labels.flip(0),
-        "mixup_log_prior": shares.flip(0).log(),
-    }
-    expected = -(0.8 * math.log(0.7) + 0.2 * math.log(0.6) + math.log(0.6)) / 2
-    assert batch_loss(logits, batch | blend).item() == pytest.approx(expected)
-
-
-def test_each_label_of_a_blend_keeps_the_mask_of_its_corpus():
-    """The corpus of label 0 has no label 2: only the other utterance's share may speak against label 2."""
-    masks = torch.tensor([[True, True, False], [True, True, True]])
-
-    def gradient(share: float) -> float:
-        logits = torch.zeros(1, 3, requires_grad=True)
-        batch = {
-            "labels": torch.tensor([0]),
-            "allowed": masks[:1],
-            "mixup_labels": torch.tensor([1]),
-            "mixup_allowed": masks[1:],
-            "mixup_share": torch.tensor([share]),
-        }
-        batch_loss(logits, batch).backward()
-        return float(logits.grad[0, 2])
-
-    assert gradient(1.0) == 0
-    assert gradient(0.75) == pytest.approx(0.25 / 3)
-    assert gradient(0.0) == pytest.approx(1 / 3)

@@ -159,7 +159,7 @@ def small_recipe(**changes) -> Recipe:
         "corpora": ["ravdess"],
         "labels": ["angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"],
         "features": {"feature_names": ["mfcc", "rms", "spectral_centroid", "f0"], "n_mfcc": 13},
-        "network": {"lstm_sizes": [24], "lstm_dropout": 0.0, "pooling": "mean", "dense_sizes": []},
+        "network": {"lstm_sizes": [24], "lstm_dropout": 0.0, "pooling": "attention", "dense_sizes": []},
         "training": {
             "num_train_epochs": 6,
             "per_device_train_batch_size": 8,
@@ -187,12 +187,12 @@ def trainer_of(recipe: Recipe, corpora_root: Path, output: Path):
     "changes",
     [
         {},
-        {"augmentation": {"mixup": 0.2, "speed": 0.1}},
+        {"augmentation": {"speed": 0.1}},
         {"waveform_augmentation": {"noise_probability": 0.5, "time_stretch": 0.2}},
         {"mask_labels": True, "balance": ["label"]},
         {"mask_labels": True, "logit_adjustment": 1.0},
     ],
-    ids=["plain", "mixup", "waveforms", "masked and weighted", "masked and adjusted"],
+    ids=["plain", "spectrograms", "waveforms", "masked and weighted", "masked and adjusted"],
 )
 def test_the_loss_falls(changes, corpora, tmp_path):
     trainer = trainer_of(small_recipe(**changes), corpora, tmp_path)
@@ -242,9 +242,9 @@ def test_rows_reach_workers_that_are_not_forked(corpora, tmp_path):
     "changes",
     [
         {"waveform_augmentation": {"time_stretch": 0.2, "noise_probability": 0.5, "probability": 0.8}},
-        {"augmentation": {"mixup": 0.3, "speed": 0.1, "time_masks": 1}},
+        {"augmentation": {"speed": 0.1, "time_masks": 1}},
     ],
-    ids=["waveforms", "spectrograms and mixup"],
+    ids=["waveforms", "spectrograms"],
 )
 def test_same_seed_same_batches_whatever_the_workers(changes, corpora, tmp_path):
     recipes = [small_recipe(**changes) for _ in range(2)]
@@ -269,7 +269,7 @@ def test_same_seed_same_batches_whatever_the_workers(changes, corpora, tmp_path)
 def test_evaluation_is_never_augmented(corpora, tmp_path):
     """Validation batches are those of a recipe without augmentation, also after an epoch of training."""
     everything = {
-        "augmentation": {"mixup": 0.3, "speed": 0.1, "time_masks": 1, "gain_db": 6.0},
+        "augmentation": {"speed": 0.1, "time_masks": 1},
         "waveform_augmentation": {"noise_probability": 1.0, "noise_snr_db": 0.0, "time_stretch": 0.2},
     }
     plain = list(trainer_of(small_recipe(), corpora, tmp_path).get_eval_dataloader())
@@ -328,18 +328,6 @@ def test_changed_copies_are_stored_and_drawn(corpora):
     assert not set(drawn(1, 0)) & set().union(*epochs)
 
 
-def test_mixup_labels_reach_the_loss(corpora, tmp_path):
-    """A batch of mixup has what the loss needs of the other utterances, and the loss uses it."""
-    recipe = small_recipe(augmentation={"mixup": 0.5}, mask_labels=True, balance=["label"])
-    trainer = trainer_of(recipe, corpora, tmp_path)
-    batch = batches(trainer, 0)[0]
-    assert {"mixup_share", "mixup_labels", "mixup_weight", "mixup_allowed"} <= set(batch)
-    trainer.model.train()
-    loss = trainer.compute_loss(trainer.model, batch)
-    plain = trainer.compute_loss(trainer.model, {k: v for k, v in batch.items() if not k.startswith("mixup")})
-    assert loss != plain
-
-
 def test_priors_are_the_shares_of_labels_in_each_corpus():
     rows = {"corpus": ["a"] * 4 + ["b"] * 3, "label": [0, 0, 0, 1, 2, 0, 2]}
     features = datasets.Features(
@@ -351,12 +339,11 @@ def test_priors_are_the_shares_of_labels_in_each_corpus():
 
 
 def test_the_loss_gets_half_of_the_priors(corpora, tmp_path):
-    recipe = small_recipe(augmentation={"mixup": 0.5}, mask_labels=True, logit_adjustment=0.5)
+    recipe = small_recipe(mask_labels=True, logit_adjustment=0.5)
     trainer = trainer_of(recipe, corpora, tmp_path)
     batch = batches(trainer, 0)[0]
     share = 1 / len(recipe.labels)  # one clip of each speaker and label
     torch.testing.assert_close(batch["log_prior"], torch.full_like(batch["log_prior"], 0.5 * math.log(share)))
-    assert batch["mixup_log_prior"].shape == batch["log_prior"].shape
 
 
 def test_voice_directions_are_those_in_which_voices_differ():
