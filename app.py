@@ -222,8 +222,8 @@ def predict(audio: str, request: gr.Request) -> PredictionDict:
     Returns:
         `label`, the likeliest emotion or "no speech"; `scores`, the probability of each emotion; `confidence`, the
         highest of them; `sure`, whether it is high enough to be relied on; `candidates`, the emotions that it may be
-        otherwise; `arousal`, from 0, calm, to 1, lively; `familiarity`, 0 to 1, how much voice there is to go by
-        beside the sentences that the model learned from; `duration` in seconds; `speech`, whether a voice was heard;
+        otherwise; `arousal`, from 0, calm, to 1, lively; `familiarity`, 0 to 1, how much voice there is to go by,
+        1 from two and a half voiced seconds on; `duration` in seconds; `speech`, whether a voice was heard;
         `segments`, the same over time.
     """
     with work.question("predict", request) as question:

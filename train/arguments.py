@@ -163,8 +163,9 @@ def add_calibrate(parsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     calibrate = parsers.add_parser(
         "calibrate",
         help="fit a checkpoint's confidence to corpora that it never heard",
-        description="Fit the temperature and the thresholds of a checkpoint to corpora that it never heard, each "
-        "counting the same, and write them to its config.json. Every corpus is tested by what was fitted without it; "
+        description="Fit the confidence of a checkpoint (temperature, how it falls with little voice, thresholds) to "
+        "corpora that it never heard, whole clips and pieces of them, each corpus counting the same. Writes it to "
+        "config.json, and model.onnx anew if it is there. Every corpus is tested by what was fitted without it; "
         "never_heard.json beside the weights has the figures.",
     )
     calibrate.add_argument("model", metavar="MODEL", help="folder of a checkpoint")

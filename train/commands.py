@@ -108,7 +108,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 
 def run_calibrate(options: argparse.Namespace) -> int:
-    """Fit temperature and thresholds, and print what they are worth."""
+    """Fit the confidence, and print what it is worth."""
     from train.data import load_corpora
     from train.evaluation.never_heard import calibrate, describe
     from train.fit.checkpoint import load_checkpoint

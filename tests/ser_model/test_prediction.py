@@ -69,7 +69,7 @@ def test_no_arousal_where_an_emotion_has_none():
 @pytest.mark.parametrize(
     ("familiarity", "familiar"), [(None, True), (0.0, False), (FAMILIAR_FROM - 0.01, False), (FAMILIAR_FROM, True)]
 )
-def test_unlike_the_training_speech_only_where_that_is_measured(familiarity, familiar):
+def test_little_voice_only_where_that_is_measured(familiarity, familiar):
     assert segment((0.6, 0.1, 0.3), familiarity=familiarity).familiar is familiar
 
 

@@ -18,18 +18,13 @@ from ser_model.feature_extraction_ser import SERFeatureExtractor
 from ser_model.modeling_ser import SERForAudioClassification
 from train.augment.augmentation import Augmentation
 from train.augment.waveform_augmentation import WaveformAugmentation
-from train.data.dataset import (
-    BatchBuilder,
-    UtteranceRows,
-)
+from train.data.dataset import BatchBuilder, UtteranceRows
 from train.data.randomness import Epoch, EpochCallback, EpochSampler
 from train.data.streaming import Stream
 from train.data.waveform_rows import WaveformRows
 from train.fit.loss import batch_loss, loss_columns
 from train.fit.recipe import Recipe
-from train.fit.resuming import (
-    ManifestCallback,
-)
+from train.fit.resuming import ManifestCallback
 
 
 UAR_METRIC = Path(__file__).parents[1] / "metrics" / "uar"
