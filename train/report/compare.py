@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ser_model.metrics_file import METRICS_FILE, read_metrics
-from train.evaluation.reporting import corpus_title, interval_text, uar_text
+from train.evaluation.reporting import CROSS_CORPUS, corpus_title, interval_text, uar_text
 from train.report.model_card import percent, table
 
 
@@ -101,7 +101,7 @@ def labels_told_apart(metrics: Mapping[str, Any], figures: Mapping[str, Any]) ->
     """The labels that a figure is about: the model's, or those of the tested corpus where it answers with no other."""
     rounds = metrics.get("cross_validation", {})
     # A corpus that was left out is answered among all of the model's labels: nobody knows its own.
-    restricted = metrics["recipe"].get("mask_labels") and rounds and rounds["protocol"] != "cross-corpus"
+    restricted = metrics["recipe"].get("mask_labels") and rounds and rounds["protocol"] != CROSS_CORPUS
     return sorted(figures["recall"] if restricted else metrics["labels"])
 
 

@@ -11,7 +11,7 @@ from ser_model.metrics_file import METRICS_FILE, read_metrics, read_object
 from ser_model.recognizer import PRETRAINED
 from train.data.base import plural
 from train.evaluation.adaptation import ADAPTATION_FILE
-from train.evaluation.reporting import corpus_title, interval_text, uar_text
+from train.evaluation.reporting import CROSS_CORPUS, corpus_title, interval_text, uar_text
 from train.fit.checkpoint import RECIPE_FILE, SPEAKER_DISJOINT, SPEAKERS_SEEN
 from train.fit.recipe import load_recipe
 from train.report.compare import TOGETHER, results_of
@@ -19,7 +19,6 @@ from train.report.model_card import percent, table
 from train.report.record import RESULTS, read_record
 
 
-CROSS_CORPUS = "cross-corpus"
 ADAPTED_BY = ("random clips", "clips of one emotion", "another speaker")  # whose figures adaptation.json has
 OMITTED_SETTINGS = ("pitch_gate_db", "voice_directions", "feature_dropout", "heads")  # the table says which heads
 

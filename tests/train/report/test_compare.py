@@ -67,7 +67,14 @@ def write_run(
 def rounds(title: str = "five actor folds", folds: int = 5, seeds: int = 3, complete: bool = True, **more) -> dict:
     """Description that a cross-validation writes of itself."""
     names = {f"fold{number}": [] for number in range(1, folds + 1)}
-    return {"title": title, "folds": names, "seeds": list(range(seeds)), "complete": complete, **more}
+    return {
+        "protocol": "speakers",
+        "title": title,
+        "folds": names,
+        "seeds": list(range(seeds)),
+        "complete": complete,
+        **more,
+    }
 
 
 def compare(tmp_path: Path, *runs: Path) -> tuple[dict[str, list[list[str]]], list[dict[str, str]]]:
@@ -139,17 +146,23 @@ def test_what_was_measured_otherwise_stands_under_another_heading(tmp_path):
 
 
 def test_a_corpus_that_is_answered_with_its_own_labels_stands_under_them(tmp_path):
-    """Only in cross-validation is it answered so; a checkpoint answers with any of its labels."""
+    """Only where its other speakers are trained on; a checkpoint, and a network without it, answer with any label."""
     corpora = {name: figures(0.5, recall=dict.fromkeys(labels, 0.5)) for name, labels in OWN_LABELS.items()}
     write_run(
         tmp_path / "folds", corpora, labels=("angry", "calm", "sad"), mask_labels=True, cross_validation=rounds()
     )
     write_run(tmp_path / "test", corpora, labels=("angry", "calm", "sad"), mask_labels=True)
-    _, lines = compare(tmp_path, tmp_path / "folds", tmp_path / "test")
+    left_out = rounds("leave one corpus out", protocol="cross-corpus")
+    write_run(
+        tmp_path / "left_out", corpora, labels=("angry", "calm", "sad"), mask_labels=True, cross_validation=left_out
+    )
+    _, lines = compare(tmp_path, tmp_path / "folds", tmp_path / "test", tmp_path / "left_out")
     counts = {heading: int(line["labels"]) for line in lines if "five" in (heading := line["heading"])}
     assert counts["RAVDESS: five actor folds, speaker-disjoint, 2 labels (angry, calm)"] == 2
     assert counts["EmoDB: five actor folds, speaker-disjoint, 2 labels (angry, sad)"] == 2
-    assert all(line["labels"] == "3" for line in lines if "test split" in line["heading"])
+    among_all = [line["labels"] for line in lines if "test split" in line["heading"] or "left out" in line["heading"]]
+    assert among_all
+    assert set(among_all) == {"3"}
 
 
 def test_every_tested_corpus_has_a_line_and_common_sentences_their_own(tmp_path):

@@ -90,10 +90,24 @@ def test_speakers_that_were_heard_are_told(checkpoint):
 
 
 def test_a_second_training_is_told(checkpoint):
-    change(checkpoint / "recipe.json", refit=False)
+    change(checkpoint / "recipe.json", refit=False, start=None)
     assert REFITTED not in str(render_model_card(checkpoint))
     change(checkpoint / "recipe.json", refit=True)
     assert REFITTED in str(render_model_card(checkpoint))
+
+
+def test_what_the_training_started_from_is_told_and_can_be_repeated(checkpoint):
+    change(checkpoint / "recipe.json", refit=True, start="ravdess_lstm")
+    card = str(render_model_card(checkpoint))
+    assert REFITTED not in card
+    assert "It goes on from the weights of `ravdess_lstm` for 20 epochs" in card
+    assert card.index("python -m train fit ravdess_lstm") < card.index("python -m train fit ser_lstm")
+
+
+def test_the_factor_of_the_confidence_is_told_where_the_confidence_follows_it(checkpoint):
+    assert "multiplied by the familiarity" in str(render_model_card(checkpoint))
+    change(checkpoint / "config.json", familiarity_exponent=0.0)
+    assert "multiplied by the familiarity" not in str(render_model_card(checkpoint))
 
 
 def test_noise_is_shown_where_it_was_measured(checkpoint):
