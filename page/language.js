@@ -55,18 +55,23 @@ function remarkArousal(arousal) {
   return arousal === null || arousal === undefined ? "" : ` · ${fill(texts.arousal, { percent: percent(arousal) })}`;
 }
 
+// What an answer that is not sure may be otherwise, as a title: its candidates, or the two likeliest if it has but one.
+function unsureBetween(candidates, ranked) {
+  const emotions = (candidates.length > 1 ? candidates : ranked.slice(0, 2)).map(nameOf);
+  const list = new Intl.ListFormat(navigator.language, { type: texts.unsure_list });
+  return fill(texts.unsure, { emotions: list.format(emotions) });
+}
+
 // What is said of a recording in which somebody speaks: a title, and how sure that is.
-function verdictOf({ ranking, unsure, duration, arousal }) {
-  const [first, second = first] = ranking;
+function verdictOf({ ranking, unsure, candidates, duration, arousal }) {
+  const [first] = ranking;
   const words = {
     first: nameOf(first.emotion),
-    second: nameOf(second.emotion),
     percent: percent(first.probability),
-    second_percent: percent(second.probability),
     length: formatLength(duration),
   };
-  const verdict = unsure ? "unsure" : "sounds";
-  return [fill(texts[verdict], words), fill(texts[`${verdict}_detail`], words) + remarkArousal(arousal)];
+  if (!unsure) return [fill(texts.sounds, words), fill(texts.sounds_detail, words) + remarkArousal(arousal)];
+  return [unsureBetween(candidates, ranking.map(({ emotion }) => emotion)), texts.unsure_detail + remarkArousal(arousal)];
 }
 
 // What a file may be, for the words of `drop_formats`.

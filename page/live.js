@@ -103,10 +103,11 @@ async function stop(remark) {
 }
 
 // As the answer to a recording says it; `when` is the text that tells how likely it is, and when.
-function showEmotion({ label, scores, sure, arousal, familiar, adapted }, when) {
-  const [second] = Object.entries(scores).filter(([emotion]) => emotion !== label).sort((a, b) => b[1] - a[1]).map(([emotion]) => emotion);
-  const words = { first: nameOf(label), second: nameOf(second), percent: percent(scores[label]) };
-  show(sure ? [label] : [label, second], fill(sure ? texts.sounds : texts.unsure, words), remarkAdapted(fill(when, words) + remarkArousal(arousal), adapted));
+function showEmotion({ label, scores, sure, candidates, arousal, familiar, adapted }, when) {
+  const ranked = Object.keys(scores).sort((a, b) => (b === label) - (a === label) || scores[b] - scores[a]);
+  const words = { first: nameOf(label), percent: percent(scores[label]) };
+  const title = sure ? fill(texts.sounds, words) : unsureBetween(candidates, ranked);
+  show(ranked.slice(0, sure ? 1 : 2), title, remarkAdapted(fill(when, words) + remarkArousal(arousal), adapted));
   find("answer-advice").textContent = familiar ? "" : texts.unfamiliar;
 }
 

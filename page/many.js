@@ -10,7 +10,7 @@ const SORT_KEYS = [
   ({ ranking }) => -(ranking[0]?.probability ?? 0),
   ({ duration }) => duration,
 ];
-const UNANSWERED = { problem: "", ranking: [], unsure: false, arousal: null, familiar: true, duration: 0, answered: false };
+const UNANSWERED = { problem: "", ranking: [], unsure: false, candidates: [], arousal: null, familiar: true, duration: 0, answered: false };
 let taken = 0; // times that files were taken: only the last ones count
 let given = 0; // files then, of which some may be too many
 let lines = []; // of the table: a file, what is known of it, and its two rows: the line, and what it opens to

@@ -32,6 +32,7 @@ class Row(TypedDict):
     problem: str  # key of the texts, or empty
     ranking: list[RankedEmotion]  # strongest first; empty without speech
     unsure: bool
+    candidates: list[str]  # the emotions that it may be, the likeliest first
     arousal: float | None  # 0 (calm) to 1 (lively)
     familiar: bool  # False where there is little voice to go by
     duration: float  # seconds
@@ -142,11 +143,20 @@ def tables(
 def as_row(result: Prediction | AudioError) -> Row:
     """A line of the table."""
     if isinstance(result, AudioError):
-        return Row(problem=problem_key(result), ranking=[], unsure=False, arousal=None, familiar=True, duration=0.0)
+        return Row(
+            problem=problem_key(result),
+            ranking=[],
+            unsure=False,
+            candidates=[],
+            arousal=None,
+            familiar=True,
+            duration=0.0,
+        )
     return Row(
         problem="",
         ranking=ranking(result.ranked()),
         unsure=result.speech and not result.sure,
+        candidates=list(result.candidates),
         arousal=result.arousal,
         familiar=result.familiar,
         duration=result.duration,

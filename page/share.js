@@ -18,8 +18,10 @@ async function drawPicture(card, { title, detail, ranking, chart, name }) {
   pen.fillStyle = paperOf(card);
   pen.fillRect(0, 0, PICTURE_WIDTH, height);
   const write = (text, x, y, size, weight = 400, align = "left", opacity = 1) => {
-    Object.assign(pen, { font: `${weight} ${size}px ${style.fontFamily}`, textAlign: align, fillStyle: style.color, globalAlpha: opacity });
-    pen.fillText(text, x, y, PICTURE_WIDTH - 2 * PICTURE_MARGIN);
+    const fontOf = (pixels) => `${weight} ${pixels}px ${style.fontFamily}`;
+    Object.assign(pen, { font: fontOf(size), textAlign: align, fillStyle: style.color, globalAlpha: opacity });
+    pen.font = fontOf(size * Math.min(1, (PICTURE_WIDTH - 2 * PICTURE_MARGIN) / pen.measureText(text).width)); // long ones smaller
+    pen.fillText(text, x, y);
     pen.globalAlpha = 1;
   };
   write(title, PICTURE_MARGIN, 116, 56, 700);

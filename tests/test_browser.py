@@ -586,7 +586,7 @@ def test_examples_show_what_it_can_and_cannot(visit):
         expect(card(page, "empty")).to_be_visible()
     for name in ("neutral", "sad", "angry"):  # clear ones; the happy one is hard
         assert titles[name] == ENGLISH["sounds"].format(first=ENGLISH[name])
-    assert titles["happy"].startswith("Unsure between happy and ")
+    assert titles["happy"].startswith("Unsure between happy, ")
 
 
 def test_bad_file_is_explained(visit, tmp_path):

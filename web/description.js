@@ -8,16 +8,17 @@ const LEFT_OUT = ["confidence", "sure", "candidates"]; // of moments: they follo
 const FORMULA = /^[=+\-@\t\r]/; // what a spreadsheet would take for one
 
 export function blank(state, further = {}) {
-  const nothing = { ranking: [], unsure: false, arousal: null, familiar: true, adapted: false, before: {}, duration: 0, advice: [], message: "", progress: 0 };
+  const nothing = { ranking: [], unsure: false, candidates: [], arousal: null, familiar: true, adapted: false, before: {}, duration: 0, advice: [], message: "", progress: 0 };
   return { ...nothing, state, waveform: "", segments: [], fine: "[[],[]]", stretches: "[]", shares: [], name: "", files: {}, ...further };
 }
 
 export function describe(prediction, waveform, name) {
-  const { speech, sure, scores, arousal, familiarity, duration, segments } = prediction;
+  const { speech, sure, candidates, scores, arousal, familiarity, duration, segments } = prediction;
   const passages = stretchesOf(segments);
   return blank(speech ? "answer" : "no_speech", {
     ranking: speech ? ranking(Object.entries(scores)) : [],
     unsure: speech && !sure,
+    candidates,
     arousal,
     familiar: familiarity === null || familiarity >= settings.familiar_from,
     duration,
