@@ -36,15 +36,22 @@ def main() -> int:
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    outcomes = {name: BENCHMARKS[name]() for name in options.names or BENCHMARKS}
-    measured = [outcome for of_one in outcomes.values() for outcome in of_one]
-    for outcome in measured:
-        print(outcome.line())
-    if options.output:
-        data = as_data(outcomes, options.output)
-        options.output.write_text(json.dumps(data, indent=2) + "\n")
-        draw(data["outcomes"], options.output.with_suffix(".png"))
+    measured = []
+    for name in options.names or BENCHMARKS:
+        outcomes = BENCHMARKS[name]()
+        for outcome in outcomes:
+            print(outcome.line(), flush=True)
+        measured += outcomes
+        if options.output:  # what was measured stays if a later one fails
+            write({name: outcomes}, options.output)
     return 0 if all(outcome.holds for outcome in measured) else 1
+
+
+def write(outcomes: Mapping[str, Sequence[Outcome]], path: Path) -> None:
+    """Write the figures, and a picture beside them; those in the file that were not measured now stay."""
+    data = as_data(outcomes, path)
+    path.write_text(json.dumps(data, indent=2) + "\n")
+    draw(data["outcomes"], path.with_suffix(".png"))
 
 
 def as_data(outcomes: Mapping[str, Sequence[Outcome]], path: Path) -> dict:

@@ -21,7 +21,7 @@ from benchmarks.measuring import Outcome, compared, limited, seconds_in_turns
 from benchmarks.startup import peak_memory
 from ser_model.modeling_ser import SERForAudioClassification
 from train.data import load_corpora
-from train.data.dataset import analysed, feature_statistics, sample_rows, unchanged_batches
+from train.data.dataset import VOICE_COLUMNS, analysed, feature_statistics, sample_rows, unchanged_batches
 from train.fit.recipe import Recipe, load_recipe, recipe_names
 from train.fit.trainer import SERTrainer, build_trainer
 from train.fit.training import load_splits
@@ -140,6 +140,8 @@ def generated_analyses(recipe: Recipe, lengths: Sequence[int]) -> Dataset:
         "label": generator.integers(len(recipe.labels), size=len(lengths)),
         "length": lengths,
         "log_mel": [generator.normal(-40, 15, length * size).astype(np.float32) for length in lengths],
+        **{name: ["generated"] * len(lengths) for name in VOICE_COLUMNS},
     }
     features = {"label": ClassLabel(names=recipe.labels), "length": Value("int32"), "log_mel": List(Value("float32"))}
+    features |= dict.fromkeys(VOICE_COLUMNS, Value("string"))
     return Dataset.from_dict(columns, features=Features(features))

@@ -5,9 +5,11 @@ from datetime import date
 
 import numpy as np
 
+from benchmarks import training_memory
 from benchmarks.__main__ import BENCHMARKS, as_data
 from benchmarks.measuring import Outcome, compared, limited, seconds_in_turns
 from benchmarks.picture import as_speed, draw
+from train.data import CORPORA
 
 
 def test_all_take_turns():
@@ -39,6 +41,12 @@ def test_a_run_of_one_keeps_the_others(tmp_path):
     assert [row["holds"] for row in data["outcomes"]] == [name != "startup" for name in BENCHMARKS]
     assert {row["measured"] for row in data["outcomes"]} == {date.today().isoformat()}
     assert data["command"] == f"python -m benchmarks --output {path}"
+
+
+def test_the_memory_of_a_training_can_be_measured(capfd):
+    assert all(corpus.longest_clip for corpus in CORPORA.values())
+    training_memory.main("functional_six_lstm")
+    assert "train_loss" in capfd.readouterr().out
 
 
 def test_a_missed_bar_is_marked():
