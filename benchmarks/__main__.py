@@ -24,6 +24,7 @@ BENCHMARKS = {
     "length": length.run,
     "startup": startup.run,
     "training": training.run,
+    "memory": training.run_memory,
 }
 
 

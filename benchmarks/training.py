@@ -48,7 +48,7 @@ def run() -> list[Outcome]:
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as folder:
-        return [*corpora_outcomes(Path(folder)), *keras_outcomes(Path(folder)), *memory_outcomes()]
+        return [*corpora_outcomes(Path(folder)), *keras_outcomes(Path(folder))]
 
 
 def corpora_outcomes(folder: Path) -> Iterator[Outcome]:
@@ -123,6 +123,11 @@ def keras_outcomes(folder: Path) -> Iterator[Outcome]:
         print(f"skipped: training against Keras; {error}", flush=True)
     finally:
         torch.set_num_threads(1)
+
+
+def run_memory() -> list[Outcome]:
+    """Peak memory of every recipe's training."""
+    return list(memory_outcomes())
 
 
 def memory_outcomes() -> Iterator[Outcome]:

@@ -10,6 +10,7 @@ from benchmarks.__main__ import BENCHMARKS, as_data
 from benchmarks.measuring import Outcome, compared, limited, seconds_in_turns
 from benchmarks.picture import as_speed, draw
 from train.data import CORPORA
+from train.fit.recipe import recipe_names
 
 
 def test_all_take_turns():
@@ -45,6 +46,7 @@ def test_a_run_of_one_keeps_the_others(tmp_path):
 
 def test_the_memory_of_a_training_can_be_measured(capfd):
     assert all(corpus.longest_clip for corpus in CORPORA.values())
+    assert all(training_memory.measured_recipe(name).training["max_steps"] == 2 for name in recipe_names())
     training_memory.main("functional_six_lstm")
     assert "train_loss" in capfd.readouterr().out
 

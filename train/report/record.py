@@ -77,7 +77,7 @@ def record_run(
 def copy_figures(source: Path, target: Path, output: str) -> None:
     """Copy a file of figures, whose command then writes into `output`: the name that they are published by."""
     content = json.loads(source.read_text())
-    words = list(with_output(shlex.split(content["command"]), output))
+    words = list(with_output(shlex.split(content.get("command", "")), output))
     if source.name == ADAPTATION_FILE and "adaptation" in words:
         words[words.index("adaptation") + 1] = output.removesuffix(ADAPTED)
     content["command"] = shlex.join(words)

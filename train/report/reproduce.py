@@ -20,7 +20,8 @@ from train.report.record import RESULTS, read_record, with_output
 
 PROJECT = Path(__file__).parents[2]
 BENCHMARKS = PROJECT / "benchmarks"
-MINUTES_FILE = "minutes.json"  # of train/results: expected minutes of the steps that were not timed when recorded
+# In train/results: expected minutes of steps that were not timed when recorded, most extrapolated from three epochs.
+MINUTES_FILE = "minutes.json"
 MODULES = ("train", "benchmarks", "benchmarks.egemaps")  # all that a recorded command may start
 
 

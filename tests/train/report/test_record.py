@@ -28,7 +28,10 @@ def test_a_run_is_recorded_with_commit_minutes_and_caveats(run, tmp_path):
     results = tmp_path / "results"
     folder = record_run(run, caveats=["test folds seen during development: all"], minutes=12, results=results)
     assert folder == results / "folds"
-    assert (folder / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
+    assert json.loads((folder / "metrics.json").read_text()) == {
+        "command": COMMAND.replace("runs/first", "runs/folds"),  # the name that it is published by
+        "uar": 0.5,
+    }
     record = read_record(folder)
     assert record["caveats"] == ["test folds seen during development: all"]
     assert record["minutes"] == 12
@@ -39,9 +42,11 @@ def test_recording_again_keeps_what_is_not_given_and_drops_the_older_networks_ad
     results = tmp_path / "results"
     adapted = run.with_name("folds_adapted")
     adapted.mkdir()
-    (adapted / "adaptation.json").write_text("{}")
+    command = "python -m train adaptation runs/first --output runs/first_adapted"
+    (adapted / "adaptation.json").write_text(json.dumps({"command": command}))
     folder = record_run(run, caveats=["one"], minutes=3, results=results)
-    assert (folder / "adaptation.json").is_file()
+    recorded = json.loads((folder / "adaptation.json").read_text())
+    assert recorded == {"command": command.replace("runs/first", "runs/folds")}
     (adapted / "adaptation.json").unlink()
     record_run(run, minutes=4, results=results)
     assert (read_record(folder)["caveats"], read_record(folder)["minutes"]) == (["one"], 4)
