@@ -52,8 +52,12 @@ def run() -> list[Outcome]:
 
 
 def corpora_outcomes(folder: Path) -> Iterator[Outcome]:
-    """Decoding with a cold cache, and the start of a training with a warm one."""
-    recipe = load_recipe("ser_lstm", [f"corpora={write_corpora(folder / 'corpora')}", "shares={}"])
+    """Decoding with a cold cache, and the start of a training with a warm one.
+
+    Without the changed copies, which are made once before a training: they take as long as they are many.
+    """
+    corpora = write_corpora(folder / "corpora")
+    recipe = load_recipe("ser_lstm", [f"corpora={corpora}", "shares={}", "waveform_augmentation={}"])
     with feature_cache(folder / "cache"):
         yield decoding(recipe, folder / "corpora", None)
         yield start(recipe, folder)

@@ -89,8 +89,8 @@ def test_a_further_temperature_leaves_answers_and_changes_confidence():
     softer = with_confidence(table, LABELS, Confidence(3.0))
     columns = [f"score_{label}" for label in LABELS]
     assert (softer[columns].to_numpy().argmax(1) == table[columns].to_numpy().argmax(1)).all()
-    assert (softer[columns].max(1) < table[columns].max(1)).all()
-    np.testing.assert_allclose(softer[columns].sum(1), 1.0)
+    assert (softer[columns].max(axis=1) < table[columns].max(axis=1)).all()
+    np.testing.assert_allclose(softer[columns].sum(axis=1), 1.0)
 
 
 def test_threshold_that_is_out_of_reach_stays_at_its_default():
