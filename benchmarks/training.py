@@ -97,7 +97,12 @@ def start(recipe: Recipe, folder: Path) -> Outcome:
     next(iter(trainer.get_train_dataloader()))
     seconds = time.perf_counter() - started
     clips = sum(map(len, splits.values()))
-    return limited(f"start of a training on {clips:,} clips, until the first batch", seconds, "s", START_BAR)
+    return limited(
+        f"start of a training on {clips:,} clips without changed copies, until the first batch",
+        seconds,
+        "s",
+        START_BAR,
+    )
 
 
 def prepared_trainer(recipe: Recipe, train: Dataset, validation: Dataset, output: Path) -> SERTrainer:

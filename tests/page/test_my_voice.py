@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from page import limits
+from page import limits, my_voice
 from page.live import LiveStreams
 from page.my_voice import SENTENCES, Known, OwnVoice, OwnVoices, Request
 from page.texts import ENGLISH
@@ -91,6 +91,16 @@ def test_sentence_without_a_voice_is_asked_again(recognizer, bad, problem):
     assert (known["problem"], known["heard"]) == (problem, 0)
     assert known["problem"] in ENGLISH
     assert voices.voices == {}
+
+
+def test_a_sentence_with_too_little_voice_is_asked_again_and_less_of_it_counts_less(recognizer, monkeypatch):
+    voices = OwnVoices()
+    monkeypatch.setattr(my_voice, "weight_of", lambda prediction: 0.0)
+    assert read(voices, recognizer)["problem"] == "voice_silent"
+    assert voices.voices == {}
+    certain = np.array([0.998, 0.001, 0.001])
+    full, half = (np.abs(OwnVoice(sentences=[(certain, one)] * SENTENCES).correction()).max() for one in (1.0, 0.5))
+    assert 0 < half < full
 
 
 def test_switch_and_forget(recognizer):

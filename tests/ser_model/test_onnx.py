@@ -312,6 +312,13 @@ def test_a_familiarity_that_is_not_built_in_is_told(exported):
         EmotionRecognizer.from_pretrained(exported)
 
 
+@pytest.mark.parametrize("content", ["[]", '"abc"', "3", "{"])
+def test_settings_that_are_no_object_are_told(exported, content):
+    (exported / "config.json").write_text(content)
+    with pytest.raises(OSError, match="is no JSON object"):
+        OnnxBackend(exported)
+
+
 def test_temperature_and_thresholds_change_without_another_file(exported, clips):
     config = exported / "config.json"
     changes = {"temperature": 3.0, "answer_threshold": 0.75, "candidate_mass": 0.61}
